@@ -1,0 +1,66 @@
+//! The contract of every format: chunks of events and a ledger that accounts for each byte and event.
+
+use crate::{Error, Events};
+
+/// What a read has met so far. `events` are those handed out; every other event of the file is in a drop count.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Ledger {
+    /// Bytes consumed, the header included.
+    pub bytes: u64,
+    /// Packets consumed, of any type (formats without packets: 0).
+    pub packets: u64,
+    /// Events handed out.
+    pub events: u64,
+    /// Dropped because the file marks them invalid.
+    pub dropped_invalid: u64,
+    /// Dropped because they lie outside the sensor.
+    pub dropped_out_of_bounds: u64,
+    /// Dropped because their time steps back.
+    pub dropped_non_monotone: u64,
+    /// Items of other kinds (frames, IMU samples, triggers), skipped.
+    pub skipped_other: u64,
+    /// Wraps of the time counter, undone in `t`.
+    pub wraps: u64,
+    /// Bytes at the end that make no whole item (allowed only on request).
+    pub truncated_bytes: u64,
+}
+
+impl Ledger {
+    /// Events dropped, for any reason.
+    pub fn dropped(&self) -> u64 {
+        self.dropped_invalid + self.dropped_out_of_bounds + self.dropped_non_monotone
+    }
+}
+
+/// What a reader does where a file falls short of its format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Shortfall {
+    /// Return an error (the default).
+    #[default]
+    Refuse,
+    /// Enter it in the ledger and go on.
+    Allow,
+}
+
+/// An iterator of chunks over one recording.
+pub trait EventReader {
+    /// Sensor size `(width, height)`, where the format states it or implies it.
+    fn sensor_size(&self) -> Option<(u16, u16)>;
+
+    /// Replaces `chunk` by the next events of the file and says whether there were any.
+    ///
+    /// Chunks are bounded, so memory does not grow with the file.
+    fn next_chunk(&mut self, chunk: &mut Events) -> Result<bool, Error>;
+
+    /// What the read has met so far.
+    fn ledger(&self) -> &Ledger;
+
+    /// All events that are left.
+    fn read_to_end(&mut self) -> Result<Events, Error> {
+        let (mut all, mut chunk) = (Events::default(), Events::default());
+        while self.next_chunk(&mut chunk)? {
+            all.extend_from(&chunk, 0..chunk.len());
+        }
+        Ok(all)
+    }
+}
