@@ -3,6 +3,9 @@
 //! Design decision: this crate knows nothing of tensors or devices. It gives plain slices of numbers, and every
 //! read keeps a [`Ledger`], so that "all events were read" is a statement that can be checked.
 
+pub mod augment;
+pub mod represent;
+
 mod dataset;
 mod error;
 mod events;
