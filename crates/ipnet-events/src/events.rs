@@ -53,6 +53,14 @@ impl Events {
         self.polarity.clear();
     }
 
+    /// Keeps the first `len` events.
+    pub fn truncate(&mut self, len: usize) {
+        self.t.truncate(len);
+        self.x.truncate(len);
+        self.y.truncate(len);
+        self.polarity.truncate(len);
+    }
+
     /// Appends the events `range` of `other`.
     pub fn extend_from(&mut self, other: &Self, range: std::ops::Range<usize>) {
         self.t.extend_from_slice(&other.t[range.clone()]);

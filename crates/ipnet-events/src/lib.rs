@@ -9,9 +9,20 @@ pub mod represent;
 mod dataset;
 mod error;
 mod events;
-mod reader;
 
 pub use dataset::{Dataset, Part, Sample, SampleInfo};
 pub use error::Error;
 pub use events::Events;
-pub use reader::{EventReader, Ledger, Shortfall};
+
+// Formats: what they share, then one module each.
+mod intake;
+mod reader;
+mod source;
+mod writer;
+
+pub mod aedat31;
+pub mod nmnist_bin;
+
+pub use aedat31::{Aedat31Reader, Aedat31Writer};
+pub use reader::{CHUNK_EVENTS, EventReader, Ledger, Shortfall};
+pub use writer::EventWriter;

@@ -19,6 +19,8 @@ pub struct Ledger {
     pub dropped_non_monotone: u64,
     /// Items of other kinds (frames, IMU samples, triggers), skipped.
     pub skipped_other: u64,
+    /// Restarts of the device's clock in the middle; `t` goes on from the last event.
+    pub resets: u64,
     /// Wraps of the time counter, undone in `t`.
     pub wraps: u64,
     /// Bytes at the end that make no whole item (allowed only on request).
@@ -47,20 +49,29 @@ pub trait EventReader {
     /// Sensor size `(width, height)`, where the format states it or implies it.
     fn sensor_size(&self) -> Option<(u16, u16)>;
 
-    /// Replaces `chunk` by the next events of the file and says whether there were any.
+    /// Appends up to `limit` events to `out` and says how many; fewer than `limit` only at the end of the file.
     ///
-    /// Chunks are bounded, so memory does not grow with the file.
-    fn next_chunk(&mut self, chunk: &mut Events) -> Result<bool, Error>;
+    /// After an error the reader's place is not defined: give it up.
+    fn read_into(&mut self, out: &mut Events, limit: usize) -> Result<usize, Error>;
 
     /// What the read has met so far.
     fn ledger(&self) -> &Ledger;
 
+    /// Replaces `chunk` by the next events of the file and says whether there were any.
+    ///
+    /// Chunks are bounded, so memory does not grow with the file.
+    fn next_chunk(&mut self, chunk: &mut Events) -> Result<bool, Error> {
+        chunk.clear();
+        Ok(self.read_into(chunk, CHUNK_EVENTS)? > 0)
+    }
+
     /// All events that are left.
     fn read_to_end(&mut self) -> Result<Events, Error> {
-        let (mut all, mut chunk) = (Events::default(), Events::default());
-        while self.next_chunk(&mut chunk)? {
-            all.extend_from(&chunk, 0..chunk.len());
-        }
+        let mut all = Events::default();
+        self.read_into(&mut all, usize::MAX)?;
         Ok(all)
     }
 }
+
+/// Events in a chunk of [`EventReader::next_chunk`], at most.
+pub const CHUNK_EVENTS: usize = 1 << 16;

@@ -1,0 +1,151 @@
+//! The one gate through which every decoded event passes: bounds, order, marks, and the ledger.
+//!
+//! Design decision: records of fixed size come in blocks. A block is decoded field by field, which the compiler
+//! vectorises, and checked as a whole; only a block with something to drop is gone through event by event. So the
+//! checks cost little where there is nothing to find, and the drop rules are written once for all formats.
+
+use crate::source::Source;
+use crate::{Error, Events, Ledger, Shortfall};
+
+/// Records that are decoded and checked together; their output stays in the first-level cache.
+const BLOCK: usize = 1024;
+
+/// One record as its format states it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Raw {
+    /// Time [us], wraps undone.
+    pub t: u64,
+    /// Column.
+    pub x: u16,
+    /// Row, from the top.
+    pub y: u16,
+    /// ON.
+    pub polarity: bool,
+    /// False where the file itself marks the event invalid.
+    pub valid: bool,
+    /// False where a field holds what the format never writes.
+    pub sound: bool,
+}
+
+/// The rules and the account of one read.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    /// Sensor size `(width, height)`; events outside are a shortfall.
+    pub sensor: Option<(u16, u16)>,
+    /// What to do about one.
+    pub shortfall: Shortfall,
+    /// Time of the last event taken [us].
+    pub last_t: u64,
+    /// The account.
+    pub ledger: Ledger,
+}
+
+impl Intake {
+    /// An empty account.
+    pub fn new(sensor: Option<(u16, u16)>, shortfall: Shortfall) -> Self {
+        Self { sensor, shortfall, last_t: 0, ledger: Ledger::default() }
+    }
+
+    /// Appends `records` to `out`, decoded; they are the next bytes of `source`.
+    #[inline(always)]
+    pub fn take<const N: usize>(
+        &mut self,
+        out: &mut Events,
+        records: &[[u8; N]],
+        source: &Source,
+        decode: impl Fn(&[u8; N]) -> Raw + Copy,
+    ) -> Result<(), Error> {
+        for (i, block) in records.chunks(BLOCK).enumerate() {
+            let before = out.len();
+            out.t.extend(block.iter().map(|r| decode(r).t));
+            out.x.extend(block.iter().map(|r| decode(r).x));
+            out.y.extend(block.iter().map(|r| decode(r).y));
+            out.polarity.extend(block.iter().map(|r| decode(r).polarity));
+            let good = block.iter().fold(true, |ok, r| ok & decode(r).valid & decode(r).sound);
+            if good && self.block_fits(out, before) {
+                self.ledger.events += block.len() as u64;
+                continue;
+            }
+            out.truncate(before);
+            for (j, record) in block.iter().enumerate() {
+                let at = source.offset() + ((i * BLOCK + j) * N) as u64;
+                self.take_one(out, decode(record), |expected, found| source.fault(at, expected, found))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether all events of `out` from `before` on are inside the sensor and in order; moves `last_t` if so.
+    fn block_fits(&mut self, out: &Events, before: usize) -> bool {
+        let t = &out.t[before..];
+        let (Some(&first), Some(&last)) = (t.first(), t.last()) else { return true };
+        let ordered = first >= self.last_t && t.windows(2).fold(true, |ok, w| ok & (w[0] <= w[1]));
+        let inside = self.sensor.is_none_or(|(width, height)| {
+            let x = out.x[before..].iter().fold(true, |ok, &x| ok & (x < width));
+            let y = out.y[before..].iter().fold(true, |ok, &y| ok & (y < height));
+            x & y
+        });
+        if ordered && inside {
+            self.last_t = last;
+        }
+        ordered && inside
+    }
+
+    /// Appends one event or drops it by the rules; `fault` makes the error at its place.
+    pub fn take_one(
+        &mut self,
+        out: &mut Events,
+        raw: Raw,
+        fault: impl Fn(String, String) -> Error,
+    ) -> Result<(), Error> {
+        let refuse = self.shortfall == Shortfall::Refuse;
+        if !raw.valid {
+            self.ledger.dropped_invalid += 1;
+        } else if !raw.sound {
+            if refuse {
+                return Err(fault(
+                    "an event with fields in their ranges".into(),
+                    format!("time {} us, pixel ({}, {})", raw.t, raw.x, raw.y),
+                ));
+            }
+            self.ledger.dropped_invalid += 1;
+        } else if self.sensor.is_some_and(|(width, height)| raw.x >= width || raw.y >= height) {
+            if refuse {
+                let (width, height) = self.sensor.unwrap_or_default();
+                return Err(fault(
+                    format!("a pixel inside {width} x {height}"),
+                    format!("({}, {})", raw.x, raw.y),
+                ));
+            }
+            self.ledger.dropped_out_of_bounds += 1;
+        } else if raw.t < self.last_t {
+            if refuse {
+                return Err(fault(
+                    format!("a time of at least {} us, that of the event before", self.last_t),
+                    format!("{} us", raw.t),
+                ));
+            }
+            self.ledger.dropped_non_monotone += 1;
+        } else {
+            self.last_t = raw.t;
+            self.ledger.events += 1;
+            out.push(raw.t, raw.x, raw.y, raw.polarity);
+        }
+        Ok(())
+    }
+
+    /// Deals with an item at `source`'s place of which only `found` of `expected` bytes are there: an error, or the
+    /// rest of the file goes to `truncated_bytes`.
+    pub fn cut_short(&mut self, source: &mut Source, item: &str, expected: u64) -> Result<(), Error> {
+        let offset = source.offset();
+        let found = source.skip_rest()?;
+        self.ledger.truncated_bytes += found;
+        self.ledger.bytes = source.offset();
+        match self.shortfall {
+            Shortfall::Allow => Ok(()),
+            Shortfall::Refuse => {
+                Err(source.fault(offset, format!("{expected} bytes of {item}"), format!("{found} bytes")))
+            }
+        }
+    }
+}

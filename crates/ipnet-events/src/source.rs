@@ -1,0 +1,145 @@
+//! Bytes of a recording, read once from front to back through a bounded buffer.
+//!
+//! Design decision: large reads into one reused buffer, and no memory map. A map turns a file that is cut while it
+//! is read into a signal instead of an error, counts against the process's memory, and is not faster where each
+//! byte is looked at once. The buffer grows only as fast as bytes really arrive, so no length field of a hostile
+//! file can make it large.
+
+use crate::Error;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Bytes asked of the system at once; small enough to stay in the second-level cache.
+const READ_BYTES: usize = 256 * 1024;
+
+/// A recording's bytes with their offsets.
+pub(crate) struct Source {
+    path: PathBuf,
+    input: Box<dyn Read + Send>,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    offset: u64,
+}
+
+impl Source {
+    /// Opens the file at `path`.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let file = File::open(path).map_err(|e| Error::io(path, e))?;
+        Ok(Self::new(Box::new(file), path))
+    }
+
+    /// Reads `input`; `path` names it in errors.
+    pub fn new(input: Box<dyn Read + Send>, path: &Path) -> Self {
+        Self { path: path.to_path_buf(), input, buffer: vec![0; READ_BYTES], start: 0, end: 0, offset: 0 }
+    }
+
+    /// Offset in the file of the next byte.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The next bytes: at least `count`, or all that are left when the file ends before.
+    pub fn peek(&mut self, count: usize) -> Result<&[u8], Error> {
+        self.fill(count)?;
+        Ok(self.bytes())
+    }
+
+    /// The bytes that [`Source::fill`] has brought in and that are not consumed.
+    pub fn bytes(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    /// Brings in at least `count` bytes, or all that are left when the file ends before.
+    pub fn fill(&mut self, count: usize) -> Result<(), Error> {
+        while self.end - self.start < count {
+            if self.start > 0 {
+                self.buffer.copy_within(self.start..self.end, 0);
+                self.end -= self.start;
+                self.start = 0;
+            }
+            if self.end == self.buffer.len() {
+                self.buffer.resize(2 * self.end, 0);
+            }
+            match self.input.read(&mut self.buffer[self.end..]) {
+                Ok(0) => break,
+                Ok(read) => self.end += read,
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(Error::io(&self.path, e)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Steps over `count` bytes that [`Source::peek`] has shown.
+    pub fn consume(&mut self, count: usize) {
+        debug_assert!(count <= self.end - self.start);
+        self.start += count;
+        self.offset += count as u64;
+    }
+
+    /// Steps over up to `count` bytes and says how many there were.
+    pub fn skip(&mut self, count: u64) -> Result<u64, Error> {
+        let mut left = count;
+        while left > 0 {
+            let here = self.peek(1)?.len();
+            if here == 0 {
+                break;
+            }
+            let step = left.min(here as u64) as usize;
+            self.consume(step);
+            left -= step as u64;
+        }
+        Ok(count - left)
+    }
+
+    /// Steps over everything that is left and says how many bytes it was.
+    pub fn skip_rest(&mut self) -> Result<u64, Error> {
+        self.skip(u64::MAX)
+    }
+
+    /// The next line without its line end, if it starts with `first` and is not longer than `limit`.
+    ///
+    /// Bytes that are not ASCII become `?`: header text is only ever compared and parsed, never shown as a name.
+    pub fn line(&mut self, first: u8, limit: usize) -> Result<Option<String>, Error> {
+        if self.peek(1)?.first() != Some(&first) {
+            return Ok(None);
+        }
+        let mut want = 256;
+        loop {
+            let bytes = self.peek(want)?;
+            if let Some(end) = bytes.iter().position(|&b| b == b'\n') {
+                let text = bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end]);
+                let text = text.iter().map(|&b| if b.is_ascii() { b as char } else { '?' }).collect();
+                self.consume(end + 1);
+                return Ok(Some(text));
+            }
+            let len = bytes.len();
+            if len < want || len >= limit {
+                let found = if len < want { "the end of the file" } else { "none" };
+                return Err(self.fault(
+                    self.offset,
+                    format!("a header line's end within {limit} bytes"),
+                    found,
+                ));
+            }
+            want = (2 * len).min(limit);
+        }
+    }
+
+    /// An [`Error::Format`] at `offset`.
+    pub fn fault(&self, offset: u64, expected: impl Into<String>, found: impl Into<String>) -> Error {
+        Error::Format { path: self.path.clone(), offset, expected: expected.into(), found: found.into() }
+    }
+}
+
+/// The little-endian i32 at `bytes[at..at + 4]`.
+pub(crate) fn i32_le(bytes: &[u8], at: usize) -> i32 {
+    u32_le(bytes, at) as i32
+}
+
+/// The little-endian u32 at `bytes[at..at + 4]`.
+pub(crate) fn u32_le(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}

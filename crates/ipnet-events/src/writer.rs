@@ -1,0 +1,97 @@
+//! The contract of every format that can be written, and the file under it.
+//!
+//! Design decision: a recording is written under a name of its own (`<name>.partial-<process>`) and renamed at the
+//! end, so a full disk or a killed process never leaves a file that looks whole.
+
+use crate::{Error, Events};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// A recording being written.
+pub trait EventWriter {
+    /// Appends `events`; times must not step back, pixels must lie inside the sensor.
+    fn write(&mut self, events: &Events) -> Result<(), Error>;
+
+    /// Completes the file under its name. Without it nothing is left behind.
+    fn finish(self: Box<Self>) -> Result<(), Error>;
+}
+
+/// A file that gets its name only when it is whole.
+pub(crate) struct PartialFile {
+    path: PathBuf,
+    partial: PathBuf,
+    file: BufWriter<File>,
+    done: bool,
+}
+
+impl PartialFile {
+    /// Starts a file that will stand at `path`.
+    pub fn create(path: &Path) -> Result<Self, Error> {
+        let partial = partial_path(path);
+        let file = File::create(&partial).map_err(|e| Error::io(path, e))?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            partial,
+            file: BufWriter::with_capacity(1 << 18, file),
+            done: false,
+        })
+    }
+
+    /// Appends `bytes`.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.file.write_all(bytes).map_err(|e| Error::io(&self.path, e))
+    }
+
+    /// Puts the whole file in its place.
+    pub fn finish(mut self) -> Result<(), Error> {
+        self.file.flush().map_err(|e| Error::io(&self.path, e))?;
+        self.file.get_ref().sync_all().map_err(|e| Error::io(&self.path, e))?;
+        std::fs::rename(&self.partial, &self.path).map_err(|e| Error::io(&self.path, e))?;
+        self.done = true;
+        Ok(())
+    }
+}
+
+impl Drop for PartialFile {
+    fn drop(&mut self) {
+        if !self.done {
+            // Nothing can be done about a failure here; the name says what the file is.
+            let _ = std::fs::remove_file(&self.partial);
+        }
+    }
+}
+
+/// Where the recording for `path` grows.
+pub(crate) fn partial_path(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".partial-{}", std::process::id()));
+    path.with_file_name(name)
+}
+
+/// Checks what every format needs of events to be written: order, and pixels inside `sensor`.
+pub(crate) fn check_order_and_bounds(
+    events: &Events,
+    sensor: (u16, u16),
+    last_t: &mut u64,
+) -> Result<(), Error> {
+    let fault = |i: usize, expected: String, found: String| Error::Argument {
+        what: format!("event {i} to write"),
+        expected,
+        found,
+    };
+    for i in 0..events.len() {
+        if events.x[i] >= sensor.0 || events.y[i] >= sensor.1 {
+            return Err(fault(
+                i,
+                format!("a pixel inside {} x {}", sensor.0, sensor.1),
+                format!("({}, {})", events.x[i], events.y[i]),
+            ));
+        }
+        if events.t[i] < *last_t {
+            return Err(fault(i, format!("a time of at least {last_t} us"), format!("{} us", events.t[i])));
+        }
+        *last_t = events.t[i];
+    }
+    Ok(())
+}
