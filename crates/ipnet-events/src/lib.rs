@@ -4,6 +4,7 @@
 //! read keeps a [`Ledger`], so that "all events were read" is a statement that can be checked.
 
 pub mod augment;
+pub mod datasets;
 pub mod represent;
 
 mod dataset;

@@ -1,0 +1,8 @@
+//! The data sets on written and on real recordings.
+
+#[path = "datasets/dvs_gesture.rs"]
+mod dvs_gesture;
+#[path = "datasets/nmnist.rs"]
+mod nmnist;
+#[path = "formats/support.rs"]
+mod support;
