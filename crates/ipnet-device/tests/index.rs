@@ -1,0 +1,3 @@
+//! Index of the integration tests of `ipnet-device`.
+
+mod sets;

@@ -1,0 +1,102 @@
+//! Parameter sets: what loads, what is refused and with which words, and what a set reduces to.
+
+use ipnet_device::{DeviceSet, Switching, preset_names};
+
+#[test]
+fn every_preset_loads_and_reduces() {
+    assert!(preset_names().len() >= 5);
+    for name in preset_names() {
+        let set = DeviceSet::load(name).unwrap();
+        let r = set.reduce().unwrap();
+        println!("{name}: {:#?} {:?}", r.law, r.error);
+        assert_eq!(set.name, name);
+        assert_eq!(set.hash().len(), 64);
+    }
+}
+
+/// The working point of the benchmarks.
+#[test]
+fn the_default_is_the_working_point() {
+    let law = DeviceSet::load("default").unwrap().reduce().unwrap().law;
+    let Switching::Arrhenius(switching) = &law.switching else { panic!("a formula was expected") };
+    let close = |found: f64, expected: f64, within: f64| {
+        assert!((found - expected).abs() <= within, "{found} is not {expected} +- {within}");
+    };
+    close(switching.stability(0.0, law.t_amb_k), 20.0, 0.01);
+    close(switching.stability(110.0, law.t_amb_k) / 20.0, 2.0 / 3.0, 0.01);
+    close(switching.log_attempts, 50.0_f64.ln(), 1e-12);
+    close(switching.v_critical_v(0.0), 1.0, 1e-12);
+    close(switching.v_critical_v(110.0), 0.85, 1e-3);
+    assert_eq!(law.poles.len(), 1);
+    close(law.poles[0].decay, 0.8, 1e-3);
+    close(law.poles[0].heat_k_per_v2, 34.0, 0.2);
+    close(law.max_rise_k(), 185.0, 5.0);
+    close(law.probability(&[0.0], 0.45), 1e-3, 3e-4);
+}
+
+fn refusal(text: &str) -> String {
+    DeviceSet::from_toml("mine.toml", text).unwrap_err().to_string()
+}
+
+#[test]
+fn refusals_name_file_line_and_reason() {
+    let base = "name = \"mine\"\nextends = \"default\"\n";
+    let cases = [
+        ("[junction]\ndiamter_m = { value = 1e-8, source = \"x\" }\n", "mine.toml:4", "unknown key"),
+        ("[junction]\nra_ohm_m2 = { value = -1e-12, source = \"x\" }\n", "mine.toml:4", "a number > 0"),
+        ("[magnet]\n\ncurie_k = { value = 280, source = \"x\" }\n", "mine.toml:5", "above the ambient 300 K"),
+        ("[magnet]\ncurie_k = { value = 1000 }\n", "mine.toml:4", "a source"),
+        ("[magnet]\ncurie_k = { value = 1000, assumed = true }\n", "mine.toml:4", "a reason"),
+        ("[magnet]\ncurie_k = { value = nan, source = \"x\" }\n", "mine.toml:4", "NaN"),
+        ("[magnet]\ncurie_k = 1000\n", "mine.toml:4", "a table { value, source }"),
+        ("[magnet]\ncurie_k = { value = 1000, source = \"x\", sigma = 1 }\n", "mine.toml:4", "unknown key"),
+        (
+            "[magnet]\ncurie_k = { value = 1000, source = \"x\", sigma_c2c = 0.1 }\n",
+            "mine.toml:4",
+            "v_critical_v only",
+        ),
+        ("[pulse]\nslot_s = { value = 1e-9, source = \"x\" }\n", "mine.toml:4", "write + read + reset"),
+        ("[colour]\nred = 1\n", "mine.toml:3", "unknown key"),
+        ("[magnet\n", "mine.toml:3", "not valid TOML"),
+    ];
+    for (text, place, words) in cases {
+        let message = refusal(&format!("{base}{text}"));
+        assert!(message.contains(place) && message.contains(words), "{text:?} gave {message:?}");
+    }
+    assert!(refusal("name = \"bare\"\n").contains("junction.diameter_m"));
+    assert!(DeviceSet::load("no-such-set").unwrap_err().to_string().contains("superparamagnetic-50nm"));
+}
+
+#[test]
+fn a_set_extends_another_and_its_hash_counts_numbers_only() {
+    let base = DeviceSet::load("default").unwrap();
+    let renamed = DeviceSet::from_toml("a.toml", "name = \"other\"\nextends = \"default\"\n").unwrap();
+    assert_eq!(base.hash(), renamed.hash());
+    assert_eq!(renamed.extends, ["default"]);
+    let text = "extends = \"default\"\n[pulse]\nwidth_s = { value = 20e-9, source = \"bench\" }\n";
+    let changed = DeviceSet::from_toml("b.toml", text).unwrap();
+    assert_ne!(base.hash(), changed.hash());
+    assert_eq!(changed.name, "b");
+    assert_eq!(changed.value("pulse.width_s"), Some(20e-9));
+    assert_eq!(changed.value("pulse.slot_s"), base.value("pulse.slot_s"));
+}
+
+#[test]
+fn a_chain_of_sets_that_returns_to_itself_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("a.toml"), "extends = \"b.toml\"\n").unwrap();
+    std::fs::write(dir.path().join("b.toml"), "extends = \"a.toml\"\n").unwrap();
+    let message = DeviceSet::load(dir.path().join("a.toml").to_str().unwrap()).unwrap_err().to_string();
+    assert!(message.contains("returns to itself"), "{message}");
+}
+
+#[test]
+fn a_measured_table_stands_in_for_the_formula() {
+    let text = "extends = \"default\"\n[table]\nu_range_v = [0.0, 1.0]\nrise_range_k = [0.0, 100.0]\np = [[0.0, 0.5], [0.2, 1.0]]\nsource = \"bench\"\n";
+    let law = DeviceSet::from_toml("t.toml", text).unwrap().reduce().unwrap().law;
+    assert!(
+        (law.probability(&[0.0], 0.5) - 0.25 - law.self_heat_k_per_v2 * 0.25 / 100.0 * 0.35).abs() < 1e-12
+    );
+    let uneven = text.replace("[0.2, 1.0]", "[0.2]");
+    assert!(refusal(&uneven).contains("a row of 2"));
+}
