@@ -8,6 +8,7 @@
 pub mod constants;
 mod device;
 mod error;
+mod ode;
 mod reduce;
 pub mod set;
 mod step_law;
@@ -17,7 +18,8 @@ mod transport;
 
 pub use device::{Device, PulseScheme};
 pub use error::Error;
-pub use reduce::{Reduction, ReductionError, reduce_device, reduction_error};
+pub use ode::dormand_prince;
+pub use reduce::{Reduction, ReductionError, reduce_device, reduction_error, reduction_over_widths};
 pub use set::{DeviceSet, Parameter, preset_names};
 pub use step_law::{Arrhenius, HeatPole, MAX_POLES, Spread, StepLaw, Switching, SwitchingTable};
 pub use switching::PulseOutcome;

@@ -5,12 +5,15 @@
 //! state   m = g T(start of the slot)                    mean of the old heat over the pulse
 //! decay   a = exp(-dt / tau)
 //! heat    h = G R_th g (exp(x) - 1)                     so that a (m + h u^2) is exact for constant G
-//! own     h_self += G R_th (1 - g)                      mean of the pulse's own heat over the pulse
+//! own     h_self = sum G R_th (1 - g)                  mean of the pulse's own heat over the pulse, then refined
 //! reset   r = P_reset R_th g (1 - exp(-t_r / tau)) exp((t_p + t_read + t_r) / tau)
 //! ```
 //! Design decision: the state is the mean rise over the pulse, not the rise at its start. A step law knows one temperature
 //! per slot; the mean is the one that makes p right to first order in the change of temperature. A pole that keeps less
 //! than `FORGETS` of its rise until the next pulse becomes part of `h_self`, which costs a kernel nothing.
+//!
+//! `h_self` is then moved to where p is closest, in least squares, to the integrated physics over all amplitudes and heats: a pulse that
+//! heats itself by 100 K switches mostly at its hot end, so that the mean rise is too low for it.
 //!
 //! What is neglected, and therefore part of the stated error: the curvature of the rate over the pulse, R(V, T) against one G, the
 //! quadratic for E_b(T), read heat, and the resistance after switching.
@@ -55,7 +58,7 @@ impl DeviceSet {
     pub fn reduce(&self) -> Result<Reduction, Error> {
         let device = self.device();
         let mut law = reduce_device(&device).map_err(|reason| self.unreducible(reason))?;
-        law.spread = self.spread(&law);
+        law.spread = self.spread(&closed_form(&device).map_err(|reason| self.unreducible(reason))?);
         if let Some((table, _)) = &self.table {
             law.switching = Switching::Table(table.clone());
         }
@@ -76,7 +79,7 @@ impl DeviceSet {
             let moved = Device::from_values(&|of| {
                 self.value(of).map(|value| if of == *key { value * (1.0 + STEP) } else { value })
             });
-            let Ok(law) = reduce_device(&moved) else { continue };
+            let Ok(law) = closed_form(&moved) else { continue };
             let (now, then) = (law_scales(nominal), law_scales(&law));
             for (sum, (now, then)) in variance.iter_mut().zip(now.iter().zip(then)) {
                 *sum += ((then / now - 1.0) / STEP * parameter.sigma_d2d).powi(2);
@@ -105,6 +108,32 @@ fn law_scales(law: &StepLaw) -> [f64; 3] {
 /// # Errors
 /// In words: why the device has no step law.
 pub fn reduce_device(device: &Device) -> Result<StepLaw, String> {
+    let mut law = closed_form(device)?;
+    let comparison = Comparison::new(device, &law);
+    let highest = effective_conductance_s(device) * device.heat.r_total_k_per_w();
+    law.self_heat_k_per_v2 = minimise(0.0, highest, |per_v2| {
+        law.self_heat_k_per_v2 = per_v2;
+        comparison.cases.iter().map(|case| (law.probability(&case.means_k, case.u_v) - case.p).powi(2)).sum()
+    });
+    finish(device, law)
+}
+
+/// The least of a function with one minimum in `low..=high`, by golden section.
+fn minimise(mut low: f64, mut high: f64, mut f: impl FnMut(f64) -> f64) -> f64 {
+    const GOLDEN: f64 = 0.618_033_988_749_894_9;
+    for _ in 0..48 {
+        let (left, right) = (high - GOLDEN * (high - low), low + GOLDEN * (high - low));
+        if f(left) <= f(right) {
+            high = right;
+        } else {
+            low = left;
+        }
+    }
+    0.5 * (low + high)
+}
+
+/// The law by the formulas of this file's head, without the refinement of `h_self`.
+fn closed_form(device: &Device) -> Result<StepLaw, String> {
     let pulse = &device.pulse;
     let conductance_s = effective_conductance_s(device);
     let reset_w = device.write_power_w(pulse.reset_v, 0.0, device.fired_state());
@@ -135,7 +164,7 @@ pub fn reduce_device(device: &Device) -> Result<StepLaw, String> {
         // Every pole forgets within a slot: a law without memory still has one pole, empty.
         poles.push(HeatPole { decay: 0.0, heat_k_per_v2: 0.0, reset_k: 0.0 });
     }
-    let mut law = StepLaw {
+    let law = StepLaw {
         dt_s: pulse.slot_s,
         t_amb_k: device.ambient_k,
         v_max_v: pulse.v_max_v,
@@ -149,6 +178,11 @@ pub fn reduce_device(device: &Device) -> Result<StepLaw, String> {
         }),
         spread: Spread::default(),
     };
+    finish(device, law)
+}
+
+/// Checks the highest temperature and fits the barrier over the rises that the law can reach.
+fn finish(device: &Device, mut law: StepLaw) -> Result<StepLaw, String> {
     let max_rise_k = law.max_rise_k();
     if device.ambient_k + max_rise_k >= device.curie_k {
         return Err(format!(
@@ -195,16 +229,74 @@ fn quadratic_barrier(device: &Device, max_rise_k: f64) -> [f64; 3] {
     [k[0], k[1] / scale, k[2] / (scale * scale)]
 }
 
+/// The integrated physics on a grid of amplitudes and starting heats: what a law is compared with.
+struct Comparison {
+    cases: Vec<Case>,
+}
+
+/// One pulse on one warm junction.
+struct Case {
+    /// Amplitude [V].
+    u_v: f64,
+    /// State of the law's poles before the pulse [K].
+    means_k: Vec<f64>,
+    /// First passage.
+    p: f64,
+    /// First passage less the occupation found at the read.
+    back: f64,
+    /// State of the law's poles one slot later, without a firing [K].
+    next_means_k: Vec<f64>,
+}
+
+impl Comparison {
+    fn new(device: &Device, law: &StepLaw) -> Self {
+        const NODES: usize = 12;
+        let pulse = &device.pulse;
+        let poles = device.heat.poles();
+        // Of the device's poles, those that the law kept, with their mean over a pulse per start value.
+        let kept: Vec<(usize, f64)> = poles
+            .iter()
+            .enumerate()
+            .filter(|(_, pole)| (-(pulse.slot_s - pulse.width_s) / pole.tau_s()).exp() >= FORGETS)
+            .map(|(i, pole)| (i, pulse.width_s / pole.tau_s()))
+            .map(|(i, x)| (i, -(-x).exp_m1() / x))
+            .collect();
+        let mut cases = Vec::with_capacity((NODES + 1) * (NODES + 1));
+        for warm in 0..=NODES {
+            // The heat that constant pulses of `v` lead to: the poles in the proportion in which they really fill.
+            let v2 = law.v_max_v * law.v_max_v * warm as f64 / NODES as f64;
+            let means_k: Vec<f64> = law
+                .poles
+                .iter()
+                .map(|pole| pole.decay * pole.heat_k_per_v2 * v2 / (1.0 - pole.decay))
+                .collect();
+            let mut start_k = vec![0.0; poles.len()];
+            for (mean_k, &(i, share)) in means_k.iter().zip(&kept) {
+                start_k[i] = mean_k / share;
+            }
+            for node in 0..=NODES {
+                let u_v = law.v_max_v * node as f64 / NODES as f64;
+                let outcome = device.write_pulse(&start_k, u_v, pulse.width_s);
+                let occupation = device.occupation_at_read(&outcome.rises_k, outcome.occupation);
+                let mut after_k = outcome.rises_k;
+                device.finish_slot(&mut after_k, false);
+                cases.push(Case {
+                    u_v,
+                    means_k: means_k.clone(),
+                    p: outcome.p_switch,
+                    back: outcome.p_switch - occupation,
+                    next_means_k: kept.iter().map(|&(i, share)| after_k[i] * share).collect(),
+                });
+            }
+        }
+        Self { cases }
+    }
+}
+
 /// Compares `law` with the integrated physics of `device` on a grid of amplitudes and starting heats.
 pub fn reduction_error(device: &Device, law: &StepLaw) -> ReductionError {
-    const NODES: usize = 12;
+    let comparison = Comparison::new(device, law);
     let max_rise_k = law.max_rise_k();
-    let kept: Vec<usize> = (0..device.heat.poles().len())
-        .filter(|&i| {
-            let pulse = &device.pulse;
-            (-(pulse.slot_s - pulse.width_s) / device.heat.poles()[i].tau_s()).exp() >= FORGETS
-        })
-        .collect();
     let mut error = ReductionError {
         max_rise_k,
         p_max: 0.0,
@@ -213,36 +305,18 @@ pub fn reduction_error(device: &Device, law: &StepLaw) -> ReductionError {
         barrier_max_ratio: 0.0,
         back_switching_max: 0.0,
     };
-    let steady = |pole: &HeatPole, u: f64| pole.decay * pole.heat_k_per_v2 * u * u / (1.0 - pole.decay);
-    let mut sum = 0.0;
-    for warm in 0..=NODES {
-        // The heat that constant pulses of `v` lead to: the poles in the proportion in which they really fill.
-        let v = law.v_max_v * (warm as f64 / NODES as f64).sqrt();
-        for cold in 0..=NODES {
-            let u = law.v_max_v * cold as f64 / NODES as f64;
-            let mut means_k: Vec<f64> = law.poles.iter().map(|pole| steady(pole, v)).collect();
-            let mut rises_k = vec![0.0; device.heat.poles().len()];
-            for (mean_k, &i) in means_k.iter().zip(&kept) {
-                let x = device.pulse.width_s / device.heat.poles()[i].tau_s();
-                rises_k[i] = mean_k * x / -(-x).exp_m1();
-            }
-            let outcome = device.write_pulse(&rises_k, u, device.pulse.width_s);
-            let difference = (law.probability(&means_k, u) - outcome.p_switch).abs();
-            error.p_max = error.p_max.max(difference);
-            sum += difference * difference;
-            let back = outcome.p_switch - outcome.occupation;
-            error.back_switching_max = error.back_switching_max.max(back.abs());
-            law.relax(&mut means_k, u, 0.0);
-            let mut after_k = outcome.rises_k;
-            device.finish_slot(&mut after_k, false);
-            for (mean_k, &i) in means_k.iter().zip(&kept) {
-                let x = device.pulse.width_s / device.heat.poles()[i].tau_s();
-                let gap = (mean_k - after_k[i] * -(-x).exp_m1() / x).abs() / max_rise_k.max(1e-9);
-                error.rise_max_ratio = error.rise_max_ratio.max(gap);
-            }
+    for case in &comparison.cases {
+        let difference = (law.probability(&case.means_k, case.u_v) - case.p).abs();
+        error.p_max = error.p_max.max(difference);
+        error.p_rms += difference * difference / comparison.cases.len() as f64;
+        error.back_switching_max = error.back_switching_max.max(case.back.abs());
+        let mut next_k = case.means_k.clone();
+        law.relax(&mut next_k, case.u_v, 0.0);
+        for (ours, exact) in next_k.iter().zip(&case.next_means_k) {
+            error.rise_max_ratio = error.rise_max_ratio.max((ours - exact).abs() / max_rise_k);
         }
     }
-    error.p_rms = (sum / ((NODES + 1) * (NODES + 1)) as f64).sqrt();
+    error.p_rms = error.p_rms.sqrt();
     if let Switching::Arrhenius(arrhenius) = &law.switching {
         for node in 0..=100 {
             let rise_k = max_rise_k * f64::from(node) / 100.0;
@@ -252,4 +326,22 @@ pub fn reduction_error(device: &Device, law: &StepLaw) -> ReductionError {
         }
     }
     error
+}
+
+/// The reduction and its error for write pulses of `ratio` times the nominal width: the range in which it is valid.
+///
+/// Widths that leave no room in the slot for read and reset are left out, as are those that would destroy the junction.
+pub fn reduction_over_widths(device: &Device, ratios: &[f64]) -> Vec<(f64, ReductionError)> {
+    let room_s = device.pulse.slot_s - device.pulse.read_s - device.pulse.reset_s;
+    ratios
+        .iter()
+        .map(|ratio| device.pulse.width_s * ratio)
+        .filter(|width_s| *width_s > 0.0 && *width_s <= room_s)
+        .filter_map(|width_s| {
+            let mut device = device.clone();
+            device.pulse.width_s = width_s;
+            let law = reduce_device(&device).ok()?;
+            Some((width_s, reduction_error(&device, &law)))
+        })
+        .collect()
 }

@@ -9,7 +9,6 @@
 //! A firing is a first passage: what the law of the step calls p. The occupation at the end of the pulse (and at the read) is smaller
 //! when a device switches back; the difference is reported by the reduction, not hidden in p.
 
-use crate::transport::State;
 use crate::{Device, FosterNetwork};
 
 /// What a pulse did to a junction.
@@ -82,6 +81,11 @@ impl Device {
     /// Mean time [s] for which a state survives without bias at a rise of `rise_k`.
     pub fn retention_s(&self, rise_k: f64) -> f64 {
         1.0 / self.rates_per_s(0.0, rise_k)[0]
+    }
+
+    /// Occupation of the fired state at the read, for a write pulse that left `occupation`: what survives the middle of the read pulse.
+    pub fn occupation_at_read(&self, rises_k: &[f64], occupation: f64) -> f64 {
+        self.rest(&mut rises_k.to_vec(), occupation, 0.5 * self.pulse.read_s)
     }
 
     /// Heats the poles by a read pulse and, if the junction `fired`, by the reset pulse after it, then cools them to the end of the slot.

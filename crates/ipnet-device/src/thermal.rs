@@ -28,6 +28,15 @@ impl Pole {
         let lost = -(-h_s / self.tau_s()).exp_m1();
         rise_k + lost * (power_w * self.r_k_per_w - rise_k)
     }
+
+    /// Heat [J] that leaves the pole through its resistance during such a step, `integral of T / R dt`: exact.
+    ///
+    /// With the heat stored, `C T`, it closes the balance of each pole: power in = change of `C T` + heat out.
+    pub fn outflow_j(&self, rise_k: f64, power_w: f64, h_s: f64) -> f64 {
+        let settled_k = power_w * self.r_k_per_w;
+        let lost = -(-h_s / self.tau_s()).exp_m1();
+        (settled_k * h_s + (rise_k - settled_k) * self.tau_s() * lost) / self.r_k_per_w
+    }
 }
 
 /// The network: rises of the poles add.
@@ -57,10 +66,5 @@ impl FosterNetwork {
     /// Sum of the thermal resistances: rise per watt in the steady state [K/W].
     pub fn r_total_k_per_w(&self) -> f64 {
         self.poles.iter().map(|pole| pole.r_k_per_w).sum()
-    }
-
-    /// Heat stored [J] at these rises.
-    pub fn stored_j(&self, rises_k: &[f64]) -> f64 {
-        rises_k.iter().zip(&self.poles).map(|(rise, pole)| rise * pole.c_j_per_k).sum()
     }
 }

@@ -1,3 +1,4 @@
 //! Index of the integration tests of `ipnet-device`.
 
+mod heat;
 mod sets;
