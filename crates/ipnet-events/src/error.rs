@@ -38,6 +38,38 @@ pub enum Error {
         /// What is there.
         found: String,
     },
+    /// An item inside a container that does not follow its format.
+    #[error("{path}: {item}: expected {expected}, found {found}")]
+    Item {
+        /// The file.
+        path: PathBuf,
+        /// Where in it, e.g. `/dvs/data row 17, byte 80`.
+        item: String,
+        /// What the format asks for.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// A library under a format refused an operation.
+    #[error("{path}: {item}: {reason}")]
+    Library {
+        /// The file.
+        path: PathBuf,
+        /// What was read or written.
+        item: String,
+        /// The library's reason.
+        reason: String,
+    },
+    /// A format that this build leaves out.
+    #[error("{path}: {format} needs the feature `{feature}`, without which this program was built")]
+    Feature {
+        /// The file.
+        path: PathBuf,
+        /// The format.
+        format: &'static str,
+        /// The cargo feature that brings it.
+        feature: &'static str,
+    },
     /// A data set's folder that does not hold what its layout asks for.
     #[error("{path}: expected {expected}, found {found}")]
     Layout {

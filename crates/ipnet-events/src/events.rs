@@ -53,6 +53,14 @@ impl Events {
         self.polarity.clear();
     }
 
+    /// Makes room for `additional` more events.
+    pub fn reserve(&mut self, additional: usize) {
+        self.t.reserve(additional);
+        self.x.reserve(additional);
+        self.y.reserve(additional);
+        self.polarity.reserve(additional);
+    }
+
     /// Keeps the first `len` events.
     pub fn truncate(&mut self, len: usize) {
         self.t.truncate(len);

@@ -4,7 +4,7 @@
 //! vectorises, and checked as a whole; only a block with something to drop is gone through event by event. So the
 //! checks cost little where there is nothing to find, and the drop rules are written once for all formats.
 
-use crate::source::Source;
+use crate::source::{Place, Source};
 use crate::{Error, Events, Ledger, Shortfall};
 
 /// Records that are decoded and checked together; their output stays in the first-level cache.
@@ -21,10 +21,22 @@ pub(crate) struct Raw {
     pub y: u16,
     /// ON.
     pub polarity: bool,
-    /// False where the file itself marks the event invalid.
-    pub valid: bool,
-    /// False where a field holds what the format never writes.
-    pub sound: bool,
+    /// What the record is.
+    pub mark: Mark,
+}
+
+/// What becomes of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Mark {
+    /// An event.
+    Event = 0,
+    /// The file itself marks the event invalid.
+    Invalid = 1,
+    /// A field holds what the format never writes.
+    Unsound = 2,
+    /// Not an event of the sensor's pixels.
+    Other = 4,
 }
 
 /// The rules and the account of one read.
@@ -46,13 +58,13 @@ impl Intake {
         Self { sensor, shortfall, last_t: 0, ledger: Ledger::default() }
     }
 
-    /// Appends `records` to `out`, decoded; they are the next bytes of `source`.
+    /// Appends `records` to `out`, decoded; they lie at `place`.
     #[inline(always)]
     pub fn take<const N: usize>(
         &mut self,
         out: &mut Events,
         records: &[[u8; N]],
-        source: &Source,
+        place: &impl Place,
         decode: impl Fn(&[u8; N]) -> Raw + Copy,
     ) -> Result<(), Error> {
         for (i, block) in records.chunks(BLOCK).enumerate() {
@@ -61,18 +73,40 @@ impl Intake {
             out.x.extend(block.iter().map(|r| decode(r).x));
             out.y.extend(block.iter().map(|r| decode(r).y));
             out.polarity.extend(block.iter().map(|r| decode(r).polarity));
-            let good = block.iter().fold(true, |ok, r| ok & decode(r).valid & decode(r).sound);
-            if good && self.block_fits(out, before) {
+            let marks = block.iter().fold(0, |marks, r| marks | decode(r).mark as u8);
+            if marks == Mark::Event as u8 && self.block_fits(out, before) {
                 self.ledger.events += block.len() as u64;
                 continue;
             }
             out.truncate(before);
             for (j, record) in block.iter().enumerate() {
-                let at = source.offset() + ((i * BLOCK + j) * N) as u64;
-                self.take_one(out, decode(record), |expected, found| source.fault(at, expected, found))?;
+                let at = ((i * BLOCK + j) * N) as u64;
+                self.take_one(out, decode(record), |expected, found| place.fault_at(at, expected, found))?;
             }
         }
         Ok(())
+    }
+
+    /// Appends events that come as columns, if not one of them is to be dropped; else leaves `out` as it is and
+    /// says false, for the caller to go through them one by one.
+    #[cfg(feature = "hdf5")]
+    pub fn take_columns(&mut self, out: &mut Events, t: &[i64], x: &[u16], y: &[u16], p: &[i8]) -> bool {
+        let before = out.len();
+        let sound = t.iter().fold(true, |ok, &t| ok & (t >= 0))
+            & p.iter().fold(true, |ok, &p| ok & (-1..=1).contains(&p));
+        if !sound {
+            return false;
+        }
+        out.t.extend(t.iter().map(|&t| t as u64));
+        out.x.extend_from_slice(x);
+        out.y.extend_from_slice(y);
+        out.polarity.extend(p.iter().map(|&p| p == 1));
+        if !self.block_fits(out, before) {
+            out.truncate(before);
+            return false;
+        }
+        self.ledger.events += t.len() as u64;
+        true
     }
 
     /// Whether all events of `out` from `before` on are inside the sensor and in order; moves `last_t` if so.
@@ -99,9 +133,11 @@ impl Intake {
         fault: impl Fn(String, String) -> Error,
     ) -> Result<(), Error> {
         let refuse = self.shortfall == Shortfall::Refuse;
-        if !raw.valid {
+        if raw.mark == Mark::Other {
+            self.ledger.skipped_other += 1;
+        } else if raw.mark == Mark::Invalid {
             self.ledger.dropped_invalid += 1;
-        } else if !raw.sound {
+        } else if raw.mark == Mark::Unsound {
             if refuse {
                 return Err(fault(
                     "an event with fields in their ranges".into(),

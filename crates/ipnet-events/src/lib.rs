@@ -16,12 +16,18 @@ pub use error::Error;
 pub use events::Events;
 
 // Formats: what they share, then one module each.
+#[cfg(feature = "hdf5")]
+mod hdf5_file;
 mod intake;
 mod reader;
 mod source;
 mod writer;
 
 pub mod aedat31;
+#[cfg(feature = "hdf5")]
+pub mod ddd20;
+#[cfg(feature = "hdf5")]
+pub mod h5;
 pub mod nmnist_bin;
 
 pub use aedat31::{Aedat31Reader, Aedat31Writer};

@@ -13,6 +13,18 @@ use std::path::{Path, PathBuf};
 /// Bytes asked of the system at once; small enough to stay in the second-level cache.
 const READ_BYTES: usize = 256 * 1024;
 
+/// Where decoded records come from, for errors about them.
+pub(crate) trait Place {
+    /// An error about the record `relative` bytes after the first of those being decoded.
+    fn fault_at(&self, relative: u64, expected: String, found: String) -> Error;
+}
+
+impl Place for Source {
+    fn fault_at(&self, relative: u64, expected: String, found: String) -> Error {
+        self.fault(self.offset + relative, expected, found)
+    }
+}
+
 /// A recording's bytes with their offsets.
 pub(crate) struct Source {
     path: PathBuf,

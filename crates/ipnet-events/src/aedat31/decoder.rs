@@ -5,7 +5,7 @@
 //! time goes on from the last event's instead of starting again at 0.
 
 use super::header::{self, EVENT_BYTES, PACKET_HEADER_BYTES, POLARITY, Packet, SPECIAL};
-use crate::intake::{Intake, Raw};
+use crate::intake::{Intake, Mark, Raw};
 use crate::source::{Source, u32_le};
 use crate::{Error, EventReader, Events, Ledger, Shortfall};
 use std::io::Read;
@@ -66,7 +66,7 @@ impl Aedat31Reader {
             self.intake.cut_short(&mut self.source, "packet header", PACKET_HEADER_BYTES as u64)?;
             return Ok(false);
         };
-        let packet = Packet::parse(&bytes, offset, &self.source)?;
+        let packet = Packet::parse(&bytes, &self.source)?;
         self.source.consume(PACKET_HEADER_BYTES);
         self.intake.ledger.packets += 1;
         if matches!(packet.kind, SPECIAL | POLARITY) {
@@ -125,8 +125,7 @@ impl Aedat31Reader {
         if packet.kind == POLARITY {
             self.intake.take(out, records, &self.source, |r| decode_event(r, time_us))?;
         } else {
-            let reset = |r: &[u8; EVENT_BYTES]| (u32_le(r, 0) >> 1) & 0x7f == TIMESTAMP_RESET;
-            if records.iter().any(reset) && self.intake.ledger.events > 0 {
+            if records.iter().any(is_time_reset) && self.intake.ledger.events > 0 {
                 self.base_us = self.intake.last_t;
                 self.overflow = 0;
                 self.intake.ledger.resets += 1;
@@ -170,14 +169,25 @@ impl EventReader for Aedat31Reader {
     }
 }
 
-fn decode_event(record: &[u8; EVENT_BYTES], time_us: u64) -> Raw {
+/// One polarity event of a packet whose times count from `time_us`.
+#[inline(always)]
+pub(crate) fn decode_event(record: &[u8; EVENT_BYTES], time_us: u64) -> Raw {
     let (data, time) = (u32_le(record, 0), u32_le(record, 4));
+    let mark = match (data & 1, time >> 31) {
+        (1, 0) => Mark::Event,
+        (1, _) => Mark::Unsound,
+        _ => Mark::Invalid,
+    };
     Raw {
         t: time_us + u64::from(time),
         x: (data >> 17) as u16,
         y: (data >> 2) as u16 & 0x7fff,
         polarity: data & 2 != 0,
-        valid: data & 1 != 0,
-        sound: time >> 31 == 0,
+        mark,
     }
+}
+
+/// Whether a special event says that the device's clock starts again at 0.
+pub(crate) fn is_time_reset(record: &[u8; EVENT_BYTES]) -> bool {
+    (u32_le(record, 0) >> 1) & 0x7f == TIMESTAMP_RESET
 }

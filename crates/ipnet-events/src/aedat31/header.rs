@@ -1,15 +1,15 @@
 //! The text header and the 28-byte packet headers of AEDAT 3.1.
 
 use crate::Error;
-use crate::source::{Source, i32_le};
+use crate::source::{Place, Source, i32_le};
 
 /// Bytes of a packet header.
-pub(super) const PACKET_HEADER_BYTES: usize = 28;
+pub(crate) const PACKET_HEADER_BYTES: usize = 28;
 /// Bytes of a polarity or special event.
-pub(super) const EVENT_BYTES: usize = 8;
+pub(crate) const EVENT_BYTES: usize = 8;
 /// Event types of a packet.
-pub(super) const SPECIAL: i16 = 0;
-pub(super) const POLARITY: i16 = 1;
+pub(crate) const SPECIAL: i16 = 0;
+pub(crate) const POLARITY: i16 = 1;
 /// The text before the size in the header line that this crate's writer adds for sensors without a known name.
 pub(super) const SIZE_LINE: &str = "#Sensor-Size: ";
 
@@ -61,7 +61,7 @@ pub(super) fn read(source: &mut Source) -> Result<Option<(u16, u16)>, Error> {
 }
 
 /// One packet's header, checked.
-pub(super) struct Packet {
+pub(crate) struct Packet {
     pub kind: i16,
     /// Bytes of one event.
     pub event_bytes: u64,
@@ -73,13 +73,13 @@ pub(super) struct Packet {
 }
 
 impl Packet {
-    /// Reads `bytes`, the packet header at `offset` of `source`.
-    pub fn parse(bytes: &[u8; PACKET_HEADER_BYTES], offset: u64, source: &Source) -> Result<Self, Error> {
+    /// Reads `bytes`, a packet header that starts at `place`.
+    pub fn parse(bytes: &[u8; PACKET_HEADER_BYTES], place: &impl Place) -> Result<Self, Error> {
         let kind = i16::from_le_bytes([bytes[0], bytes[1]]);
         let [size, time_offset, overflow, capacity, number, valid] =
             std::array::from_fn(|i| i64::from(i32_le(bytes, 4 + 4 * i)));
         let check = |ok: bool, at: u64, expected: &str, found: i64| {
-            if ok { Ok(()) } else { Err(source.fault(offset + at, expected, found.to_string())) }
+            if ok { Ok(()) } else { Err(place.fault_at(at, expected.into(), found.to_string())) }
         };
         check(kind >= 0, 0, "an event type of at least 0", kind.into())?;
         if matches!(kind, SPECIAL | POLARITY) {

@@ -6,9 +6,9 @@
 //! `i32` time; the full time is `(overflow << 31) | time` [us].
 //! Source: iniVation, "AEDAT file formats"; the DVS128 Gesture data set's own README.
 
-mod decoder;
+pub(crate) mod decoder;
 mod encoder;
-mod header;
+pub(crate) mod header;
 
 pub use decoder::Aedat31Reader;
 pub use encoder::Aedat31Writer;

@@ -1,7 +1,7 @@
 //! N-MNIST `.bin`, read.
 
 use super::{EVENT_BYTES, NMNIST_SENSOR, WRAP_ROW, WRAP_US};
-use crate::intake::{Intake, Raw};
+use crate::intake::{Intake, Mark, Raw};
 use crate::source::Source;
 use crate::{Error, EventReader, Events, Ledger, Shortfall};
 use std::io::Read;
@@ -90,7 +90,6 @@ fn decode_event(record: &[u8; EVENT_BYTES], base_us: u64) -> Raw {
         x: x.into(),
         y: y.into(),
         polarity: high >> 7 != 0,
-        valid: true,
-        sound: true,
+        mark: Mark::Event,
     }
 }
