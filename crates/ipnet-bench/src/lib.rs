@@ -1,1 +1,14 @@
-//! Being built.
+//! Tasks, training, cognition, cost and reports: everything between a network and a sentence about it.
+//!
+//! The decision this crate stands on: a result is a folder, not a return value. Whatever is computed is
+//! written at once, atomically, into a run folder ([`run`]) that says how to compute it again; tables,
+//! figures ([`figure`]) and the report ([`report`]) are then pure functions of what lies there, so that
+//! every number shown to a reader has a file and a command behind it.
+
+pub mod error;
+pub mod figure;
+pub mod report;
+pub mod run;
+pub mod table;
+
+pub use error::{Error, Result};

@@ -1,0 +1,97 @@
+//! The crate's one error type. A variant carries the file, what was tried or expected, and what was found.
+
+use std::path::{Path, PathBuf};
+
+/// What can go wrong in a run, a figure or a report.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file system refused: no such folder, read-only, disk full, ...
+    #[error("{path}: cannot {action}: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried, as a verb phrase: "create the folder", "write", ...
+        action: &'static str,
+        /// The operating system's own words.
+        source: std::io::Error,
+    },
+    /// A file of a run folder that does not hold what its name promises.
+    #[error("{path}, line {line}: expected {expected}, found {found}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What should stand there.
+        expected: &'static str,
+        /// What stands there, or the parser's words about it.
+        found: String,
+    },
+    /// The folder holds another run than the one that was to go on in it.
+    #[error(
+        "{path}: holds a run with {field} = {found}, but this one has {expected}; choose another folder with \
+         --out, or remove that one"
+    )]
+    OtherRun {
+        /// The run folder.
+        path: PathBuf,
+        /// The field of the manifest that differs.
+        field: &'static str,
+        /// Its value in this run.
+        expected: String,
+        /// Its value in the folder.
+        found: String,
+    },
+    /// Another process writes into the folder now.
+    #[error("{path}: another ipnet process is writing into this run folder")]
+    Busy {
+        /// The run folder.
+        path: PathBuf,
+    },
+    /// A value that cannot be written in the format of its file.
+    #[error("{path}: cannot be written as {format}: {message}")]
+    Encode {
+        /// The file.
+        path: PathBuf,
+        /// JSON, TOML or CSV.
+        format: &'static str,
+        /// The encoder's words.
+        message: String,
+    },
+    /// A name that would leave the run folder or that no file system takes.
+    #[error("{name:?}: not a name for a file of a run (letters, digits, '-', '_' and '.' only)")]
+    BadName {
+        /// The name as given.
+        name: String,
+    },
+    /// A row with another number of cells than the table has columns.
+    #[error("table row {row}: expected {expected} cells, found {found}")]
+    RaggedTable {
+        /// The row, from 0.
+        row: usize,
+        /// Columns of the table.
+        expected: usize,
+        /// Cells of the row.
+        found: usize,
+    },
+    /// A figure that cannot be drawn from what it was given.
+    #[error("figure {title:?}: {message}")]
+    Figure {
+        /// The figure's title.
+        title: String,
+        /// What is wrong with its data, or the drawing library's words.
+        message: String,
+    },
+}
+
+/// The crate's result.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// For `map_err`: an [`Error::Io`] with its path and what was tried.
+    pub fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Io { path, action, source }
+    }
+}

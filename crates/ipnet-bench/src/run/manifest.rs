@@ -1,0 +1,178 @@
+//! `manifest.json`: what was run, on what, by which code, where and when.
+
+use super::atomic::write_atomic;
+use super::host::{Host, now};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::process::Command;
+
+/// Everything it takes to run a command again and to check that the result is the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The git revision of the sources, with `-dirty` where the work tree had changes; `None` outside git.
+    pub revision: Option<String>,
+    /// The command line as one could type it again, without the folder it wrote to.
+    pub command: String,
+    /// The MTJ parameter set.
+    pub device: DeviceSet,
+    /// The recordings.
+    pub data: Vec<DataSource>,
+    /// The seeds, in the order they ran.
+    pub seeds: Vec<u64>,
+    /// Versions of the workspace's crates and of what computes: name to version.
+    pub versions: BTreeMap<String, String>,
+    /// The machine.
+    pub host: Host,
+    /// Start, UTC.
+    pub started: String,
+    /// End, UTC; `None` while it runs and after it died.
+    pub ended: Option<String>,
+    /// Other revisions or machines that went on with the run after it died.
+    #[serde(default)]
+    pub resumed_by: Vec<String>,
+    /// Files of the run folder and their sha256, once it has ended.
+    #[serde(default)]
+    pub outputs: BTreeMap<String, String>,
+}
+
+/// The parameter set of a run's neurons.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceSet {
+    /// A preset's name or a file's.
+    pub name: String,
+    /// sha256 of the parameter set as TOML text.
+    pub sha256: String,
+}
+
+/// One data set of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSource {
+    /// As in the tables' column `data`: nmnist, synthetic, dvs_gesture, ...
+    pub name: String,
+    /// sha256 over what was read: of a generator's settings and seed, or of the files in their order.
+    pub sha256: String,
+    /// Clips for training.
+    pub train: usize,
+    /// Clips for validation.
+    pub validation: usize,
+    /// Clips for the test.
+    pub test: usize,
+}
+
+impl Manifest {
+    /// The manifest of a run that starts now, here.
+    pub fn new(
+        command: impl Into<String>,
+        device: DeviceSet,
+        data: Vec<DataSource>,
+        seeds: Vec<u64>,
+    ) -> Self {
+        let versions = [("ipnet", env!("CARGO_PKG_VERSION")), ("step_law_draws", "philox4x32-10")];
+        Self {
+            revision: revision(),
+            command: command.into(),
+            device,
+            data,
+            seeds,
+            versions: versions.map(|(name, version)| (name.to_owned(), version.to_owned())).into(),
+            host: Host::here(),
+            started: now(),
+            ended: None,
+            resumed_by: Vec::new(),
+            outputs: BTreeMap::new(),
+        }
+    }
+
+    /// Reads `manifest.json`.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Malformed`] with the line.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(Error::io(path, "read"))?;
+        serde_json::from_str(&text).map_err(|error| Error::Malformed {
+            path: path.to_path_buf(),
+            line: error.line(),
+            expected: "the manifest of a run",
+            found: error.to_string(),
+        })
+    }
+
+    pub(super) fn write(&self, path: &Path) -> Result<()> {
+        let mut text = serde_json::to_string_pretty(self).map_err(|error| Error::Encode {
+            path: path.to_path_buf(),
+            format: "JSON",
+            message: error.to_string(),
+        })?;
+        text.push('\n');
+        write_atomic(path, text.as_bytes())
+    }
+
+    /// Checks that `found`, the manifest in the folder `path`, is of the same run as this one.
+    pub(super) fn same_run(&self, found: &Self, path: &Path) -> Result<()> {
+        let names = |m: &Self| m.data.iter().map(|d| format!("{} {}", d.name, d.sha256)).collect::<Vec<_>>();
+        let (ours, theirs) = (names(self), names(found));
+        // A run that died before it had read its data knows fewer of them.
+        let data_agree = ours.iter().all(|name| theirs.contains(name)) || theirs.is_empty();
+        let fields = [
+            ("command", self.command.clone(), found.command.clone()),
+            ("device", self.device.name.clone(), found.device.name.clone()),
+            ("device sha256", self.device.sha256.clone(), found.device.sha256.clone()),
+            ("seeds", format!("{:?}", self.seeds), format!("{:?}", found.seeds)),
+        ];
+        let other = |field, expected, found| {
+            Err(Error::OtherRun { path: path.to_path_buf(), field, expected, found })
+        };
+        for (field, ours, theirs) in fields {
+            if ours != theirs {
+                return other(field, ours, theirs);
+            }
+        }
+        if data_agree { Ok(()) } else { other("data", ours.join("; "), theirs.join("; ")) }
+    }
+}
+
+/// sha256 of bytes, as 64 hexadecimal digits.
+pub fn hash_bytes(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// sha256 of a file, read in pieces.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn hash_file(path: &Path) -> Result<String> {
+    let mut file = File::open(path).map_err(Error::io(path, "open"))?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer).map_err(Error::io(path, "read"))? {
+            0 => return Ok(hex(&hash.finalize())),
+            n => hash.update(&buffer[..n]),
+        }
+    }
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The revision of the sources this program was built from, asked of git in their folder when a run
+/// starts: a revision compiled in would rebuild the crate at every commit.
+fn revision() -> Option<String> {
+    let git = |arguments: &[&str]| {
+        let output =
+            Command::new("git").args(["-C", env!("CARGO_MANIFEST_DIR")]).args(arguments).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let head = git(&["rev-parse", "HEAD"])?;
+    let dirty = !git(&["status", "--porcelain", "--untracked-files=no"])?.is_empty();
+    Some(if dirty { format!("{head}-dirty") } else { head })
+}

@@ -1,0 +1,105 @@
+use super::*;
+use std::collections::BTreeMap;
+
+fn manifest(command: &str, seeds: &[u64]) -> Manifest {
+    let device = DeviceSet { name: "default".into(), sha256: hash_bytes(b"default") };
+    Manifest::new(command, device, Vec::new(), seeds.to_vec())
+}
+
+#[test]
+fn a_run_that_died_goes_on_with_its_finished_jobs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    let result = BTreeMap::from([("accuracy".to_owned(), vec![0.1 + 0.2, f64::NAN, 1e-300])]);
+    {
+        let run = RunDir::create_or_resume(&path, manifest("reproduce", &[1, 2])).unwrap();
+        assert!(!run.resumed());
+        assert_eq!(run.job_result::<BTreeMap<String, Vec<f64>>>("ip-sensor-1").unwrap(), None);
+        run.finish_job("ip-sensor-1", &result).unwrap();
+    }
+    let run = RunDir::create_or_resume(&path, manifest("reproduce", &[1, 2])).unwrap();
+    assert!(run.resumed());
+    let back: BTreeMap<String, Vec<f64>> = run.job_result("ip-sensor-1").unwrap().unwrap();
+    let bits =
+        |values: &[f64]| values.iter().map(|v| if v.is_nan() { 0 } else { v.to_bits() }).collect::<Vec<_>>();
+    assert_eq!(bits(&back["accuracy"]), bits(&result["accuracy"]));
+}
+
+#[test]
+fn another_run_in_the_folder_is_refused_by_the_field_that_differs() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(RunDir::create_or_resume(folder.path(), manifest("reproduce", &[1])).unwrap());
+    let error = RunDir::create_or_resume(folder.path(), manifest("reproduce", &[1, 2])).unwrap_err();
+    assert!(matches!(&error, Error::OtherRun { field: "seeds", found, .. } if found == "[1]"), "{error}");
+    let error = RunDir::create_or_resume(folder.path(), manifest("sweep", &[1])).unwrap_err();
+    assert!(matches!(&error, Error::OtherRun { field: "command", .. }), "{error}");
+}
+
+#[test]
+fn a_second_process_is_kept_out_while_the_first_lives() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunDir::create_or_resume(folder.path(), manifest("reproduce", &[1])).unwrap();
+    let second = RunDir::create_or_resume(folder.path(), manifest("reproduce", &[1]));
+    assert!(matches!(second, Err(Error::Busy { .. })));
+    drop(run);
+    assert!(RunDir::create_or_resume(folder.path(), manifest("reproduce", &[1])).is_ok());
+}
+
+#[test]
+fn the_manifest_ends_with_a_hash_of_every_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = RunDir::create_or_resume(folder.path(), manifest("reproduce", &[1])).unwrap();
+    let mut table = Table::new(["task", "accuracy_mean"]);
+    table.push(["digits", "95.5"]).unwrap();
+    assert_eq!(run.write_table("accuracy", &table).unwrap(), "tables/accuracy.csv");
+    run.write_figure("accuracy", "<svg/>").unwrap();
+    run.metrics().unwrap().append(&MetricLine::new("a", "test", 0, [("accuracy", 0.955)])).unwrap();
+    let data =
+        DataSource { name: "nmnist".into(), sha256: hash_bytes(b""), train: 2, validation: 1, test: 1 };
+    run.record_data(data.clone()).unwrap();
+    run.finish().unwrap();
+    let manifest = Manifest::read(&folder.path().join("manifest.json")).unwrap();
+    assert_eq!(manifest.data, [data]);
+    assert!(manifest.ended.is_some());
+    let names: Vec<&str> = manifest.outputs.keys().map(String::as_str).collect();
+    assert_eq!(names, ["figures/accuracy.svg", "metrics.jsonl", "tables/accuracy.csv"]);
+    assert_eq!(manifest.outputs["tables/accuracy.csv"], hash_bytes(b"task,accuracy_mean\ndigits,95.5\n"));
+    let leftovers: Vec<_> = std::fs::read_dir(folder.path().join("tables")).unwrap().collect();
+    assert_eq!(leftovers.len(), 1, "no temporary file stays");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_said_with_its_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let error =
+        RunDir::create_or_resume(&file.join("run"), manifest("reproduce", &[1])).unwrap_err().to_string();
+    assert!(error.contains("file/run: cannot create the folder"), "{error}");
+}
+
+#[test]
+fn a_write_that_fails_keeps_the_old_file_and_leaves_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("taken");
+    std::fs::create_dir(&target).unwrap();
+    assert!(write_atomic(&target, b"x").is_err(), "a folder stands where the file should go");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn names_stay_inside_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunDir::create_or_resume(folder.path(), manifest("reproduce", &[1])).unwrap();
+    for name in ["../x", "a/b", "", ".hidden", "a b"] {
+        assert!(matches!(run.write_figure(name, ""), Err(Error::BadName { .. })), "{name:?}");
+    }
+}
+
+#[test]
+fn a_broken_manifest_is_said_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("manifest.json"), "{\n  \"revision\": 3\n}").unwrap();
+    let error = RunDir::create_or_resume(folder.path(), manifest("reproduce", &[1])).unwrap_err();
+    assert!(matches!(error, Error::Malformed { line: 2, .. }), "{error}");
+}

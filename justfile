@@ -1,0 +1,43 @@
+# Recipes; `./bootstrap RECIPE` installs what they need first. Everything, the main job too, is built in the
+# one dev profile of Cargo.toml (opt-level 3, overflow checks in this workspace's own code): a second
+# profile would compile the tensor library twice, five minutes of two cores, to run a few percent faster.
+
+set positional-arguments
+
+ipnet := "cargo run --quiet --locked -p ipnet --bin ipnet --"
+
+# The main job: networks with and without memory on event recordings, a table and a report
+reproduce *ARGS: build
+    {{ ipnet }} reproduce "$@"
+
+# Compile the program
+build:
+    cargo build --locked -p ipnet
+
+# Formatting, lints, tests, documentation, and that the CUDA code type-checks without CUDA
+test: lint
+    cargo test --locked --workspace
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
+    cargo check --locked --quiet -p ipnet-kernel --features cuda
+
+# Formatting and lints
+lint:
+    cargo fmt --all --check
+    cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+
+# Measure what the crates promise about speed (criterion)
+bench *ARGS:
+    cargo bench --locked --workspace "$@"
+
+# Build the API documentation
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+    @echo "target/doc/ipnet/index.html"
+
+# Fetch official data sets and check their md5, e.g. `just data nmnist ~/data/nmnist`
+data SET DIR:
+    data-scripts/fetch "$1" "$2"
+
+# Tests of the data scripts, against a server on this machine
+test-data-scripts:
+    data-scripts/test
