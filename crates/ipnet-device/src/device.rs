@@ -19,6 +19,8 @@ pub struct Device {
     pub diameter_m: f64,
     /// Free layer thickness [m].
     pub free_layer_m: f64,
+    /// Barrier thickness [m].
+    pub barrier_m: f64,
     /// Resistance-area product, parallel [Ohm m^2].
     pub ra_ohm_m2: f64,
     /// TMR at zero bias and ambient temperature.
@@ -103,6 +105,7 @@ impl Device {
         Self {
             diameter_m: need("junction.diameter_m"),
             free_layer_m: need("junction.free_layer_m"),
+            barrier_m: need("junction.barrier_m"),
             ra_ohm_m2: need("junction.ra_ohm_m2"),
             tmr_ratio: need("junction.tmr_ratio"),
             tmr_half_v: need("junction.tmr_half_v"),

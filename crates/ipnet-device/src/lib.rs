@@ -8,6 +8,7 @@
 pub mod constants;
 mod device;
 mod error;
+pub mod macrospin;
 mod ode;
 mod reduce;
 pub mod set;

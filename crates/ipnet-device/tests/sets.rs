@@ -1,6 +1,6 @@
 //! Parameter sets: what loads, what is refused and with which words, and what a set reduces to.
 
-use ipnet_device::{DeviceSet, Switching, preset_names};
+use ipnet_device::{DeviceSet, Switching, SwitchingTable, preset_names};
 
 #[test]
 fn every_preset_loads_and_reduces() {
@@ -100,4 +100,17 @@ fn a_measured_table_stands_in_for_the_formula() {
     );
     let uneven = text.replace("[0.2, 1.0]", "[0.2]");
     assert!(refusal(&uneven).contains("a row of 2"));
+}
+
+#[test]
+fn a_table_is_bilinear_and_held_at_its_edges() {
+    let table = SwitchingTable {
+        u_range_v: [0.0, 1.0],
+        rise_range_k: [0.0, 100.0],
+        columns: 2,
+        p: vec![0.0, 0.3, 0.1, 0.8],
+    };
+    assert_eq!(table.probability(1.0, 100.0), 0.8);
+    assert_eq!(table.probability(2.0, -5.0), 0.3);
+    assert!((table.probability(0.5, 50.0) - 0.3).abs() < 1e-12);
 }

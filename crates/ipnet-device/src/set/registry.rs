@@ -67,6 +67,7 @@ use Domain::{Finite, NonNegative, Positive, Within};
 pub const PARAMETERS: &[Spec] = &[
     need("junction.diameter_m", Positive, "diameter of the pillar (of equal area if it is not round)"),
     need("junction.free_layer_m", Positive, "thickness of the free layer"),
+    need("junction.barrier_m", Positive, "thickness of the tunnel barrier"),
     need("junction.ra_ohm_m2", Positive, "resistance-area product, parallel, at zero bias"),
     need("junction.tmr_ratio", NonNegative, "TMR (R_AP - R_P) / R_P at zero bias and ambient temperature"),
     need(
@@ -98,8 +99,8 @@ pub const PARAMETERS: &[Spec] = &[
     need("magnet.damping_ratio", Within(1e-6, 1.0), "Gilbert damping alpha"),
     need(
         "magnet.torque_efficiency_ratio",
-        Within(0.0, 1.0),
-        "spin-transfer efficiency eta of the damping-like torque",
+        Within(0.0, 50.0),
+        "efficiency eta of the damping-like torque (of a line: spin Hall angle times area of the pillar over the line's)",
     ),
     need("magnet.field_like_ratio", Finite, "field-like torque over damping-like torque"),
     need("magnet.vcma_j_per_v_m", Finite, "change of the interface anisotropy with the field in the barrier"),
