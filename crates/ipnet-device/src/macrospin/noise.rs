@@ -134,12 +134,12 @@ mod tests {
         let mut products = [0.0; 3];
         for step in 0..STEPS {
             let z = normals::<8>(step, 0, 0, [1, 2]);
-            for i in 0..8 {
-                for axis in 0..3 {
-                    sums[axis][0] += z[axis][i];
-                    sums[axis][1] += z[axis][i].powi(2);
-                    sums[axis][2] += z[axis][i].powi(4);
-                    products[axis] += z[axis][i] * z[(axis + 1) % 3][i];
+            for axis in 0..3 {
+                for (a, b) in z[axis].iter().zip(&z[(axis + 1) % 3]) {
+                    sums[axis][0] += a;
+                    sums[axis][1] += a.powi(2);
+                    sums[axis][2] += a.powi(4);
+                    products[axis] += a * b;
                 }
             }
         }
