@@ -6,6 +6,7 @@
 pub mod augment;
 pub mod datasets;
 pub mod represent;
+pub mod synth;
 
 mod dataset;
 mod error;

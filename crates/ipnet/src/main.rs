@@ -17,7 +17,10 @@ struct Cli {
 }
 
 #[derive(Subcommand)]
-enum Command {}
+enum Command {
+    /// Make recordings of synthetic scenes in the official file formats
+    Synth(cmd::synth::Synth),
+}
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt()

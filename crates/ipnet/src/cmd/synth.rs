@@ -1,0 +1,68 @@
+//! `ipnet synth`: recordings of scenes that never were, in the official file formats.
+
+use clap::{Args, Subcommand};
+use ipnet_events::synth::gestures::{self, GestureSpec};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// `ipnet synth ...`.
+#[derive(Args)]
+pub struct Synth {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    Gestures(Gestures),
+}
+
+/// Eleven arm and hand movements in the layout of DVS128 Gesture.
+///
+/// Writes userNN_LIGHT.aedat (AEDAT 3.1) with userNN_LIGHT_labels.csv for each person and light, and the lists
+/// trials_to_train.txt and trials_to_test.txt. Persons up to user23 train, user24 and up test. The same options give
+/// the same bytes on any number of threads.
+#[derive(Args)]
+struct Gestures {
+    /// Folder to write to; made if it is not there
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+    /// Seed of persons, movements and noise
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Number of persons, 2 to 29
+    #[arg(long, default_value_t = 29)]
+    subjects: usize,
+    /// Number of lights, 1 to 5: led, natural, fluorescent, lab, fluorescent_led
+    #[arg(long, default_value_t = 3)]
+    lights: usize,
+    /// Length of a clip in seconds
+    #[arg(long, value_name = "S", default_value_t = 6.0)]
+    clip: f64,
+    /// Factor on the sensor's noise: 0 is none, 1 an ordinary room
+    #[arg(long, default_value_t = 1.0)]
+    noise: f64,
+    /// Print the counts as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub fn run(command: Synth) -> anyhow::Result<ExitCode> {
+    let What::Gestures(args) = command.what;
+    let Gestures { dir, seed, subjects, lights, clip, noise, json } = args;
+    let spec = GestureSpec { seed, subjects, lights, clip_s: clip, noise };
+    let report = gestures::generate(&spec, &dir)?;
+    if json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        println!(
+            "{}: {} recordings, {} clips, {} events",
+            dir.display(),
+            report.recordings,
+            report.clips,
+            report.events
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
