@@ -1,0 +1,140 @@
+//! Two-dimensional convolution (cross-correlation, as everywhere in deep learning) with zero padding:
+//!
+//! `y[n, o, r, c] = b[o] + sum_{i, u, v} w[o, i, u, v] * x[n, i, r s + u - p, c s + v - p]`
+//!
+//! with stride `s` and padding `p`. The gradients are the adjoint sums; `dx` is computed only if `x` is tracked.
+//!
+//! Design decision: every kernel size and stride goes through im2col and `gemm` ([`im2col`]). Batch and time are
+//! folded into `N`, samples are the parts that threads take.
+
+mod im2col;
+
+use candle_core::Tensor;
+
+use crate::autograd::{operand, record2, record3, view};
+use crate::error::{Error, Result};
+use crate::parallel;
+
+const OP: &str = "conv2d";
+
+/// Extents of one convolution, checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Geometry {
+    pub batch: usize,
+    pub c_in: usize,
+    pub h_in: usize,
+    pub w_in: usize,
+    pub c_out: usize,
+    pub kh: usize,
+    pub kw: usize,
+    pub stride: usize,
+    pub padding: usize,
+    pub h_out: usize,
+    pub w_out: usize,
+}
+
+impl Geometry {
+    fn new(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, stride: usize, padding: usize) -> Result<Self> {
+        let &[batch, c_in, h_in, w_in] = x.dims() else {
+            return Err(Error::shape(OP, "x [N, C, H, W]", x.shape()));
+        };
+        let &[c_out, c_w, kh, kw] = w.dims() else {
+            return Err(Error::shape(OP, "w [O, C, kh, kw]", w.shape()));
+        };
+        if x.elem_count() == 0 {
+            return Err(Error::shape(OP, "an x with at least one element", x.shape()));
+        }
+        if c_w != c_in || w.elem_count() == 0 {
+            return Err(Error::shape(OP, format!("w [O >= 1, {c_in}, kh >= 1, kw >= 1]"), w.shape()));
+        }
+        if let Some(bias) = bias.filter(|bias| bias.dims() != [c_out]) {
+            return Err(Error::shape(OP, format!("bias [{c_out}]"), bias.shape()));
+        }
+        if stride == 0 {
+            return Err(Error::Option { op: OP, option: "stride", expected: ">= 1", found: "0".into() });
+        }
+        if h_in + 2 * padding < kh || w_in + 2 * padding < kw {
+            return Err(Error::shape(
+                OP,
+                format!("x of at least {kh} x {kw} after padding by {padding}"),
+                x.shape(),
+            ));
+        }
+        let h_out = (h_in + 2 * padding - kh) / stride + 1;
+        let w_out = (w_in + 2 * padding - kw) / stride + 1;
+        Ok(Self { batch, c_in, h_in, w_in, c_out, kh, kw, stride, padding, h_out, w_out })
+    }
+
+    /// Elements of one input sample.
+    pub(crate) fn x_sample(&self) -> usize {
+        self.c_in * self.h_in * self.w_in
+    }
+
+    /// Elements of one output sample.
+    pub(crate) fn y_sample(&self) -> usize {
+        self.c_out * self.y_plane()
+    }
+
+    /// Elements of one output channel of one sample.
+    pub(crate) fn y_plane(&self) -> usize {
+        self.h_out * self.w_out
+    }
+
+    /// Elements that one output element reads: `C kh kw`.
+    pub(crate) fn patch(&self) -> usize {
+        self.c_in * self.kh * self.kw
+    }
+
+    /// Elements of the weight.
+    pub(crate) fn w_len(&self) -> usize {
+        self.c_out * self.patch()
+    }
+}
+
+/// Convolution of `x [N, C, H, W]` with `w [O, C, kh, kw]` and an optional `bias [O]`, zero padding on all four
+/// sides: `[N, O, (H + 2p - kh) / s + 1, (W + 2p - kw) / s + 1]`, rounded down.
+///
+/// # Errors
+/// Shapes that do not fit together, an empty operand, a kernel larger than the padded input, stride 0, a tensor
+/// that is not f32 on the CPU.
+pub fn conv2d(
+    x: &Tensor,
+    w: &Tensor,
+    bias: Option<&Tensor>,
+    stride: usize,
+    padding: usize,
+) -> Result<Tensor> {
+    let geometry = Geometry::new(x, w, bias, stride, padding)?;
+    let g = geometry;
+    let (x, w) = (operand(OP, x)?, operand(OP, w)?);
+    let shape = (g.batch, g.c_out, g.h_out, g.w_out);
+    let Some(bias) = bias else {
+        let y = im2col::forward(&g, view(OP, &x)?.slice()?, view(OP, &w)?.slice()?, None);
+        return record2(OP, [&x, &w], y, shape, move |args| {
+            let [x, w] = args.inputs;
+            let dx = args.needs[0].then(|| im2col::backward_x(&g, w, args.grad));
+            let dw = args.needs[1].then(|| im2col::backward_w(&g, x, args.grad));
+            Ok([dx, dw])
+        });
+    };
+    let bias = operand(OP, bias)?;
+    let y =
+        im2col::forward(&g, view(OP, &x)?.slice()?, view(OP, &w)?.slice()?, Some(view(OP, &bias)?.slice()?));
+    record3(OP, [&x, &w, &bias], y, shape, move |args| {
+        let [x, w, _] = args.inputs;
+        let dx = args.needs[0].then(|| im2col::backward_x(&g, w, args.grad));
+        let dw = args.needs[1].then(|| im2col::backward_w(&g, x, args.grad));
+        let db = args.needs[2].then(|| backward_bias(g.c_out, g.y_plane(), args.grad));
+        Ok([dx, dw, db])
+    })
+}
+
+/// `db[o] = sum_{n, r, c} dy[n, o, r, c]` for `dy [N, O, plane]`.
+pub(crate) fn backward_bias(c_out: usize, plane: usize, dy: &[f32]) -> Vec<f32> {
+    let sample = c_out * plane;
+    parallel::sum_over(dy.len() / sample, c_out, |n, sum| {
+        for (sum, plane) in sum.iter_mut().zip(dy[n * sample..(n + 1) * sample].chunks_exact(plane)) {
+            *sum += parallel::sum(plane) as f32;
+        }
+    })
+}

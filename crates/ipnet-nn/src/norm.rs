@@ -1,0 +1,231 @@
+//! Batch normalisation (Ioffe and Szegedy 2015): per channel `c` over batch and space,
+//!
+//! `y = gamma[c] (x - mean[c]) / sqrt(var[c] + eps) + beta[c]`
+//!
+//! with `mean`, `var` (biased) of the batch. With `m` elements per channel, `h = (x - mean) / sqrt(var + eps)`:
+//! `dbeta = sum dy`, `dgamma = sum dy h`, `dx = gamma / sqrt(var + eps) * (dy - dbeta / m - h dgamma / m)`.
+//! With given statistics they are constants and `dx = gamma / sqrt(var + eps) * dy`.
+//!
+//! Design decision: batch statistics are returned as plain vectors, outside the graph; a layer keeps its own
+//! running statistics from them. They are summed per channel in a fixed order, in two passes (mean, then centred
+//! squares), because the one-pass formula loses the variance of a channel with a large mean.
+
+use candle_core::Tensor;
+use rayon::prelude::*;
+
+use crate::autograd::{BackwardArgs, operand, record3, view};
+use crate::error::{Error, Result};
+use crate::parallel;
+
+const OP: &str = "batch_norm";
+
+/// Mean and variance per channel of one batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BatchStats {
+    /// Mean `[C]`.
+    pub mean: Vec<f32>,
+    /// Biased variance `[C]`, the one that normalises.
+    pub var: Vec<f32>,
+    /// Elements per channel.
+    pub count: usize,
+}
+
+impl BatchStats {
+    /// Variance `[C]` with Bessel's correction, the one that running statistics keep (as in PyTorch); the biased
+    /// one if there is a single element.
+    pub fn unbiased_var(&self) -> Vec<f32> {
+        let correction = self.count as f32 / self.count.saturating_sub(1).max(1) as f32;
+        self.var.iter().map(|var| var * correction).collect()
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Extent {
+    channels: usize,
+    plane: usize,
+    batch: usize,
+}
+
+impl Extent {
+    fn sample(&self) -> usize {
+        self.channels * self.plane
+    }
+
+    fn count(&self) -> usize {
+        self.batch * self.plane
+    }
+
+    /// The planes of channel `c` of `x`, one per sample.
+    fn planes<'a>(&self, x: &'a [f32], c: usize) -> impl Iterator<Item = &'a [f32]> {
+        let plane = self.plane;
+        x.chunks_exact(self.sample()).map(move |sample| &sample[c * plane..(c + 1) * plane])
+    }
+
+    fn check(x: &Tensor, gamma: &Tensor, beta: &Tensor, eps: f64) -> Result<Self> {
+        let [batch, channels, rest @ ..] = x.dims() else {
+            return Err(Error::shape(OP, "x [N, C, ..]", x.shape()));
+        };
+        if x.elem_count() == 0 {
+            return Err(Error::shape(OP, "an x with at least one element", x.shape()));
+        }
+        for parameter in [gamma, beta] {
+            if parameter.dims() != [*channels] {
+                return Err(Error::shape(OP, format!("gamma and beta [{channels}]"), parameter.shape()));
+            }
+        }
+        if !(eps.is_finite() && eps > 0.0) {
+            return Err(Error::Option { op: OP, option: "eps", expected: "> 0", found: eps.to_string() });
+        }
+        Ok(Self { channels: *channels, plane: rest.iter().product(), batch: *batch })
+    }
+}
+
+/// Normalises `x [N, C, ..]` by the statistics of the batch, then scales by `gamma [C]` and adds `beta [C]`.
+/// Returns `y` of `x`'s shape and the statistics.
+///
+/// # Errors
+/// Shapes that do not fit together, an empty `x`, `eps` not positive, a tensor that is not f32 on the CPU.
+pub fn batch_norm(x: &Tensor, gamma: &Tensor, beta: &Tensor, eps: f64) -> Result<(Tensor, BatchStats)> {
+    let extent = Extent::check(x, gamma, beta, eps)?;
+    let (x, gamma, beta) = (operand(OP, x)?, operand(OP, gamma)?, operand(OP, beta)?);
+    let stats = batch_stats(view(OP, &x)?.slice()?, &extent);
+    let mean = stats.mean.clone();
+    let inv_sd = inverse_sd(&stats.var, eps);
+    let y = normalise(&x, &gamma, &beta, &extent, &mean, &inv_sd)?;
+    let y = record3(OP, [&x, &gamma, &beta], y, x.shape(), move |args| {
+        let (dgamma, dbeta) = backward_affine(&args, &extent, &mean, &inv_sd);
+        let dx = args.needs[0].then(|| {
+            let m = extent.count() as f32;
+            backward_x(&args, &extent, |c| {
+                // dx = a dy + b x + constant, from dx = gamma inv_sd (dy - dbeta / m - h dgamma / m).
+                let a = args.inputs[1][c] * inv_sd[c];
+                let b = -a * dgamma[c] * inv_sd[c] / m;
+                (a, b, mean[c], -a * dbeta[c] / m)
+            })
+        });
+        Ok([dx, Some(dgamma), Some(dbeta)])
+    })?;
+    Ok((y, stats))
+}
+
+/// As [`batch_norm`], with the statistics `mean [C]` and `var [C]` given instead of taken from the batch.
+///
+/// # Errors
+/// As [`batch_norm`], and statistics of another length.
+pub fn batch_norm_eval(
+    x: &Tensor,
+    gamma: &Tensor,
+    beta: &Tensor,
+    mean: &[f32],
+    var: &[f32],
+    eps: f64,
+) -> Result<Tensor> {
+    let extent = Extent::check(x, gamma, beta, eps)?;
+    if mean.len() != extent.channels || var.len() != extent.channels {
+        return Err(Error::Shape {
+            op: OP,
+            expected: format!("statistics of {} channels", extent.channels),
+            found: format!("mean of {}, variance of {}", mean.len(), var.len()),
+        });
+    }
+    let (x, gamma, beta) = (operand(OP, x)?, operand(OP, gamma)?, operand(OP, beta)?);
+    let mean = mean.to_vec();
+    let inv_sd = inverse_sd(var, eps);
+    let y = normalise(&x, &gamma, &beta, &extent, &mean, &inv_sd)?;
+    record3(OP, [&x, &gamma, &beta], y, x.shape(), move |args| {
+        let (dgamma, dbeta) = backward_affine(&args, &extent, &mean, &inv_sd);
+        let dx = args.needs[0]
+            .then(|| backward_x(&args, &extent, |c| (args.inputs[1][c] * inv_sd[c], 0.0, 0.0, 0.0)));
+        Ok([dx, Some(dgamma), Some(dbeta)])
+    })
+}
+
+fn inverse_sd(var: &[f32], eps: f64) -> Vec<f32> {
+    var.iter().map(|&var| (1.0 / (f64::from(var) + eps).sqrt()) as f32).collect()
+}
+
+fn batch_stats(x: &[f32], extent: &Extent) -> BatchStats {
+    let count = extent.count();
+    let (mean, var) = (0..extent.channels)
+        .into_par_iter()
+        .map(|c| {
+            let mean = extent.planes(x, c).map(parallel::sum).sum::<f64>() / count as f64;
+            let centre = mean as f32;
+            let squares = extent
+                .planes(x, c)
+                .map(|plane| parallel::sum_by(plane, plane, |x, _| (x - centre) * (x - centre)));
+            let var = squares.sum::<f64>() / count as f64 - (mean - f64::from(centre)).powi(2);
+            // Not f64::max, which would turn the NaN of a diverged layer into a variance of zero.
+            (centre, if var < 0.0 { 0.0 } else { var as f32 })
+        })
+        .unzip();
+    BatchStats { mean, var, count }
+}
+
+fn normalise(
+    x: &Tensor,
+    gamma: &Tensor,
+    beta: &Tensor,
+    extent: &Extent,
+    mean: &[f32],
+    inv_sd: &[f32],
+) -> Result<Vec<f32>> {
+    let (x, gamma, beta) = (view(OP, x)?, view(OP, gamma)?, view(OP, beta)?);
+    let (x, gamma, beta) = (x.slice()?, gamma.slice()?, beta.slice()?);
+    let mut y = vec![0.0; x.len()];
+    y.par_chunks_mut(extent.sample()).zip(x.par_chunks(extent.sample())).for_each(|(y, x)| {
+        let planes = y.chunks_exact_mut(extent.plane).zip(x.chunks_exact(extent.plane));
+        for (c, (y, x)) in planes.enumerate() {
+            let (scale, centre, shift) = (gamma[c] * inv_sd[c], mean[c], beta[c]);
+            for (y, &x) in y.iter_mut().zip(x) {
+                *y = (x - centre) * scale + shift;
+            }
+        }
+    });
+    Ok(y)
+}
+
+/// `dgamma` and `dbeta`.
+fn backward_affine(
+    args: &BackwardArgs<'_, 3>,
+    extent: &Extent,
+    mean: &[f32],
+    inv_sd: &[f32],
+) -> (Vec<f32>, Vec<f32>) {
+    (0..extent.channels)
+        .into_par_iter()
+        .map(|c| {
+            let (mut dgamma, mut dbeta) = (0.0_f64, 0.0_f64);
+            for (x, dy) in extent.planes(args.inputs[0], c).zip(extent.planes(args.grad, c)) {
+                dbeta += parallel::sum(dy);
+                dgamma += parallel::sum_by(x, dy, |x, dy| (x - mean[c]) * dy);
+            }
+            ((dgamma * f64::from(inv_sd[c])) as f32, dbeta as f32)
+        })
+        .unzip()
+}
+
+/// `dx = a dy + b (x - centre) + shift` with the four numbers of each channel from `coefficients`.
+fn backward_x(
+    args: &BackwardArgs<'_, 3>,
+    extent: &Extent,
+    coefficients: impl Fn(usize) -> (f32, f32, f32, f32) + Sync,
+) -> Vec<f32> {
+    let [x, ..] = args.inputs;
+    let sample = extent.sample();
+    let mut dx = vec![0.0; x.len()];
+    dx.par_chunks_mut(sample).zip(x.par_chunks(sample).zip(args.grad.par_chunks(sample))).for_each(
+        |(dx, (x, dy))| {
+            let planes = dx
+                .chunks_exact_mut(extent.plane)
+                .zip(x.chunks_exact(extent.plane).zip(dy.chunks_exact(extent.plane)));
+            for (c, (dx, (x, dy))) in planes.enumerate() {
+                let (a, b, centre, shift) = coefficients(c);
+                for (dx, (&x, &dy)) in dx.iter_mut().zip(x.iter().zip(dy)) {
+                    *dx = a * dy + b * (x - centre) + shift;
+                }
+            }
+        },
+    );
+    dx
+}

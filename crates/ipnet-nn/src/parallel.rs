@@ -1,0 +1,83 @@
+//! Work split into parts that depend on shapes alone, never on the number of threads.
+//!
+//! Design decision: a part is a fixed range of the output, or, where a sum runs over the batch, a fixed range of
+//! the batch whose partial sum is added in the order of the ranges. So the bits of a result are the same in a
+//! pool of one thread and of sixty-four; a larger pool only takes more parts at once.
+
+use rayon::prelude::*;
+
+/// Elements of one part of an element-wise operation: 64 KiB of f32, a few parts in a second-level cache.
+pub(crate) const PART: usize = 1 << 14;
+
+/// Most parts that a sum over the batch is split into; each costs one partial result in memory.
+const MOST_PARTIAL_SUMS: usize = 16;
+
+/// `out[i] = f(a[i])`.
+pub(crate) fn map1(a: &[f32], f: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
+    let mut out = vec![0.0; a.len()];
+    out.par_chunks_mut(PART).zip(a.par_chunks(PART)).for_each(|(out, a)| {
+        for (out, &a) in out.iter_mut().zip(a) {
+            *out = f(a);
+        }
+    });
+    out
+}
+
+/// `out[i] = f(a[i], b[i])`.
+pub(crate) fn map2(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32 + Sync) -> Vec<f32> {
+    let mut out = vec![0.0; a.len()];
+    out.par_chunks_mut(PART).zip(a.par_chunks(PART).zip(b.par_chunks(PART))).for_each(|(out, (a, b))| {
+        for (out, (&a, &b)) in out.iter_mut().zip(a.iter().zip(b)) {
+            *out = f(a, b);
+        }
+    });
+    out
+}
+
+/// Sum over `items` of what `add(item, sum)` adds to a zeroed vector of `len` elements: at most
+/// [`MOST_PARTIAL_SUMS`] contiguous ranges of items, summed in order.
+pub(crate) fn sum_over(items: usize, len: usize, add: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+    let per_part = items.div_ceil(MOST_PARTIAL_SUMS).max(1);
+    let parts: Vec<Vec<f32>> = (0..items.div_ceil(per_part))
+        .into_par_iter()
+        .map(|part| {
+            let mut sum = vec![0.0; len];
+            for item in part * per_part..((part + 1) * per_part).min(items) {
+                add(item, &mut sum);
+            }
+            sum
+        })
+        .collect();
+    let mut parts = parts.into_iter();
+    let mut total = parts.next().unwrap_or_else(|| vec![0.0; len]);
+    for part in parts {
+        for (total, part) in total.iter_mut().zip(part) {
+            *total += part;
+        }
+    }
+    total
+}
+
+/// Sum of a slice: sixteen running sums in f32 over blocks of 1024 elements, blocks added in f64.
+pub(crate) fn sum(a: &[f32]) -> f64 {
+    sum_by(a, a, |a, _| a)
+}
+
+/// Sum of `f(a[i], b[i])`, as [`sum`].
+pub(crate) fn sum_by(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
+    const LANES: usize = 16;
+    let mut total = 0.0_f64;
+    for (a, b) in a.chunks(1024).zip(b.chunks(1024)) {
+        let mut lanes = [0.0_f32; LANES];
+        let (whole_a, rest_a) = a.as_chunks::<LANES>();
+        let (whole_b, rest_b) = b.as_chunks::<LANES>();
+        for (a, b) in whole_a.iter().zip(whole_b) {
+            for lane in 0..LANES {
+                lanes[lane] += f(a[lane], b[lane]);
+            }
+        }
+        let rest: f32 = rest_a.iter().zip(rest_b).map(|(&a, &b)| f(a, b)).sum();
+        total += lanes.iter().map(|&lane| f64::from(lane)).sum::<f64>() + f64::from(rest);
+    }
+    total
+}

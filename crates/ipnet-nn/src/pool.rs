@@ -1,0 +1,198 @@
+//! Pooling over square windows of side `k`, stride `k`, and adaptive average pooling.
+//!
+//! Average: `y = sum over window / k^2`, `dx = dy / k^2`. Maximum: `y = max over window`, `dx = dy` at the first
+//! maximum in row-major order, else 0. Rows and columns that do not fill a window are left out and get gradient 0,
+//! as in PyTorch. Adaptive average to `[H', W']`: cell `i` averages the rows
+//! `floor(i H / H') .. ceil((i + 1) H / H')`, columns likewise.
+//!
+//! Design decision: planes are independent; a part is a block of planes. The maximum's place is found again in the
+//! backward pass from `x`, which the graph keeps anyway, rather than stored.
+
+use candle_core::{Tensor, shape::Shape};
+use rayon::prelude::*;
+
+use crate::autograd::{operand, record1, view};
+use crate::error::{Error, Result};
+use crate::parallel::PART;
+
+#[derive(Clone, Copy)]
+struct Planes {
+    h_in: usize,
+    w_in: usize,
+    h_out: usize,
+    w_out: usize,
+}
+
+impl Planes {
+    fn x_len(&self) -> usize {
+        self.h_in * self.w_in
+    }
+
+    fn y_len(&self) -> usize {
+        self.h_out * self.w_out
+    }
+
+    /// `f(y plane, x plane)` for all planes, into a new `y`.
+    fn forward(&self, x: &[f32], f: impl Fn(&mut [f32], &[f32]) + Sync) -> Vec<f32> {
+        let mut y = vec![0.0; x.len() / self.x_len() * self.y_len()];
+        let per_part = PART.div_ceil(self.x_len());
+        y.par_chunks_mut(per_part * self.y_len()).zip(x.par_chunks(per_part * self.x_len())).for_each(
+            |(y, x)| {
+                for (y, x) in y.chunks_exact_mut(self.y_len()).zip(x.chunks_exact(self.x_len())) {
+                    f(y, x);
+                }
+            },
+        );
+        y
+    }
+
+    /// `f(dx plane, dy plane, index of the plane)` for all planes, into a new, zeroed `dx`.
+    fn backward(&self, dy: &[f32], f: impl Fn(&mut [f32], &[f32], usize) + Sync) -> Vec<f32> {
+        let mut dx = vec![0.0; dy.len() / self.y_len() * self.x_len()];
+        let per_part = PART.div_ceil(self.x_len());
+        dx.par_chunks_mut(per_part * self.x_len())
+            .zip(dy.par_chunks(per_part * self.y_len()))
+            .enumerate()
+            .for_each(|(part, (dx, dy))| {
+                let planes = dx.chunks_exact_mut(self.x_len()).zip(dy.chunks_exact(self.y_len()));
+                for (plane, (dx, dy)) in planes.enumerate() {
+                    f(dx, dy, part * per_part + plane);
+                }
+            });
+        dx
+    }
+
+    fn shape(&self, x: &Tensor) -> Shape {
+        let mut dims = x.dims().to_vec();
+        let rank = dims.len();
+        dims[rank - 2] = self.h_out;
+        dims[rank - 1] = self.w_out;
+        Shape::from(dims)
+    }
+}
+
+fn windows(op: &'static str, x: &Tensor, k: usize) -> Result<Planes> {
+    if k == 0 {
+        return Err(Error::Option { op, option: "k", expected: ">= 1", found: "0".into() });
+    }
+    match x.dims() {
+        &[.., h_in, w_in] if h_in >= k && w_in >= k && x.elem_count() > 0 => {
+            Ok(Planes { h_in, w_in, h_out: h_in / k, w_out: w_in / k })
+        }
+        _ => {
+            Err(Error::shape(op, format!("x [.., H >= {k}, W >= {k}] with at least one element"), x.shape()))
+        }
+    }
+}
+
+/// Average over `k x k` windows: `x [.., H, W]` to `[.., H / k, W / k]`, rounded down.
+///
+/// # Errors
+/// `k = 0`, an empty `x` or one smaller than a window, a tensor that is not f32 on the CPU.
+pub fn avg_pool2d(x: &Tensor, k: usize) -> Result<Tensor> {
+    const OP: &str = "avg_pool2d";
+    let planes = windows(OP, x, k)?;
+    let x = operand(OP, x)?;
+    let share = 1.0 / (k * k) as f32;
+    let y = planes.forward(view(OP, &x)?.slice()?, |y, x| {
+        for (row, y) in y.chunks_exact_mut(planes.w_out).enumerate() {
+            for source in x[row * k * planes.w_in..(row + 1) * k * planes.w_in].chunks_exact(planes.w_in) {
+                for (y, cells) in y.iter_mut().zip(source.chunks_exact(k)) {
+                    *y += cells.iter().sum::<f32>();
+                }
+            }
+            y.iter_mut().for_each(|y| *y *= share);
+        }
+    });
+    record1(OP, &x, y, planes.shape(&x), move |args| {
+        Ok([Some(planes.backward(args.grad, |dx, dy, _| {
+            for (row, dy) in dy.chunks_exact(planes.w_out).enumerate() {
+                let rows = &mut dx[row * k * planes.w_in..(row + 1) * k * planes.w_in];
+                for target in rows.chunks_exact_mut(planes.w_in) {
+                    for (cells, dy) in target.chunks_exact_mut(k).zip(dy) {
+                        cells.fill(dy * share);
+                    }
+                }
+            }
+        }))])
+    })
+}
+
+/// Maximum over `k x k` windows: `x [.., H, W]` to `[.., H / k, W / k]`, rounded down. A NaN in a window wins.
+///
+/// # Errors
+/// As [`avg_pool2d`].
+pub fn max_pool2d(x: &Tensor, k: usize) -> Result<Tensor> {
+    const OP: &str = "max_pool2d";
+    let planes = windows(OP, x, k)?;
+    let x = operand(OP, x)?;
+    let y = planes.forward(view(OP, &x)?.slice()?, |y, x| {
+        for (cell, y) in y.iter_mut().enumerate() {
+            *y = x[first_maximum(x, &planes, k, cell)];
+        }
+    });
+    record1(OP, &x, y, planes.shape(&x), move |args| {
+        let [x] = args.inputs;
+        Ok([Some(planes.backward(args.grad, |dx, dy, plane| {
+            let x = &x[plane * planes.x_len()..(plane + 1) * planes.x_len()];
+            for (cell, dy) in dy.iter().enumerate() {
+                dx[first_maximum(x, &planes, k, cell)] = *dy;
+            }
+        }))])
+    })
+}
+
+/// Index in plane `x` of the first maximum, or the first NaN, of window `cell`.
+fn first_maximum(x: &[f32], planes: &Planes, k: usize, cell: usize) -> usize {
+    let corner = cell / planes.w_out * k * planes.w_in + cell % planes.w_out * k;
+    let mut best = corner;
+    for row in 0..k {
+        for at in corner + row * planes.w_in..corner + row * planes.w_in + k {
+            if x[at] > x[best] || (x[at].is_nan() && !x[best].is_nan()) {
+                best = at;
+            }
+        }
+    }
+    best
+}
+
+/// Average over a grid of `h_out x w_out` cells that cover the plane: `x [.., H, W]` to `[.., h_out, w_out]`.
+///
+/// # Errors
+/// A grid of no cells, an empty `x`, a tensor that is not f32 on the CPU.
+pub fn adaptive_avg_pool2d(x: &Tensor, h_out: usize, w_out: usize) -> Result<Tensor> {
+    const OP: &str = "adaptive_avg_pool2d";
+    if h_out == 0 || w_out == 0 {
+        let found = format!("{h_out} x {w_out}");
+        return Err(Error::Option { op: OP, option: "the grid", expected: "at least 1 x 1", found });
+    }
+    let planes = match x.dims() {
+        &[.., h_in, w_in] if x.elem_count() > 0 => Planes { h_in, w_in, h_out, w_out },
+        _ => return Err(Error::shape(OP, "x [.., H >= 1, W >= 1]", x.shape())),
+    };
+    let x = operand(OP, x)?;
+    let range = |i: usize, n_in: usize, n_out: usize| i * n_in / n_out..((i + 1) * n_in).div_ceil(n_out);
+    let cells = move || {
+        (0..h_out * w_out).map(move |cell| {
+            let rows = range(cell / w_out, planes.h_in, h_out);
+            let cols = range(cell % w_out, planes.w_in, w_out);
+            let share = 1.0 / (rows.len() * cols.len()) as f32;
+            (cell, rows, cols, share)
+        })
+    };
+    let y = planes.forward(view(OP, &x)?.slice()?, |y, x| {
+        for (cell, rows, cols, share) in cells() {
+            let sums = rows.map(|row| x[row * planes.w_in..][cols.clone()].iter().sum::<f32>());
+            y[cell] = sums.sum::<f32>() * share;
+        }
+    });
+    record1(OP, &x, y, planes.shape(&x), move |args| {
+        Ok([Some(planes.backward(args.grad, |dx, dy, _| {
+            for (cell, rows, cols, share) in cells() {
+                for row in rows {
+                    dx[row * planes.w_in..][cols.clone()].iter_mut().for_each(|dx| *dx += dy[cell] * share);
+                }
+            }
+        }))])
+    })
+}

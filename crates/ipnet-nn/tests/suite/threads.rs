@@ -1,0 +1,49 @@
+//! The same bits in pools of one, two and seven threads.
+
+use candle_core::Tensor;
+use ipnet_nn::*;
+
+use crate::support::{Array, values};
+
+/// Runs `f` in a rayon pool of `threads` threads.
+fn in_pool<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> R {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(f)
+}
+
+/// Loss and all gradients of a network that uses every operation, as bits.
+fn step() -> Vec<u32> {
+    let x = Array::normal("threads/x", &[37, 3, 14, 12]).var();
+    let w1 = Array::normal("threads/w1", &[10, 3, 3, 3]).scaled(0.2, 0.0).var();
+    let w2 = Array::normal("threads/w2", &[9, 10, 3, 3]).scaled(0.1, 0.0).var();
+    let b2 = Array::normal("threads/b2", &[9]).var();
+    let gamma = Array::normal("threads/gamma", &[10]).var();
+    let beta = Array::normal("threads/beta", &[10]).var();
+    let w3 = Array::normal("threads/w3", &[11, 27]).scaled(0.3, 0.0).var();
+    let b3 = Array::normal("threads/b3", &[11]).var();
+    let h = conv2d(&x, &w1, None, 1, 1).unwrap();
+    let (h, stats) = batch_norm(&h, &gamma, &beta, 1e-5).unwrap();
+    let h = max_pool2d(&relu(&h).unwrap(), 2).unwrap();
+    let h = conv2d(&h, &w2, Some(&b2), 2, 1).unwrap();
+    let h = dropout(&h, 0.2, DropoutAt { seed: 1, layer: 0, step: 0 }).unwrap();
+    let h: Tensor = adaptive_avg_pool2d(&h, 3, 1).unwrap().flatten_from(1).unwrap();
+    let logits = linear(&h, &w3, Some(&b3)).unwrap();
+    let targets: Vec<u32> = (0..37).map(|i| i % 11).collect();
+    let loss = cross_entropy(&logits, &targets, 0.1).unwrap();
+    let grads = loss.backward().unwrap();
+    let mut numbers = values(&loss);
+    numbers.extend(&stats.mean);
+    numbers.extend(&stats.var);
+    for var in [&x, &w1, &w2, &b2, &gamma, &beta, &w3, &b3] {
+        numbers.extend(values(grads.get(var).unwrap()));
+    }
+    numbers.iter().map(|x| x.to_bits()).collect()
+}
+
+#[test]
+fn bits_do_not_depend_on_the_number_of_threads() {
+    let one = in_pool(1, step);
+    assert!(one.iter().all(|&bits| f32::from_bits(bits).is_finite()));
+    for threads in [2, 7] {
+        assert!(in_pool(threads, step) == one, "{threads} threads");
+    }
+}
