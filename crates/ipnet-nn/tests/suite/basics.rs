@@ -25,7 +25,7 @@ fn a_nan_passes_through_relu_pooling_and_the_loss() {
     assert!(values(&avg_pool2d(&x, 2).unwrap())[0].is_nan());
     let loss = cross_entropy(&x.reshape((2, 2)).unwrap(), &[0, 1], 0.0).unwrap();
     assert!(loss.to_scalar::<f32>().unwrap().is_nan());
-    let one = Tensor::ones(1, candle_core::DType::F32, &Device::Cpu).unwrap();
+    let one = Tensor::ones(2, candle_core::DType::F32, &Device::Cpu).unwrap();
     let (_, stats) = batch_norm(&x, &one, &one, 1e-5).unwrap();
     assert!(stats.var[0].is_nan());
 }
