@@ -4,7 +4,7 @@
 //! element-wise operations run on one thread) and some are wrong: `max_pool2d`'s backward gives a quarter of the
 //! gradient, normalisations cut the graph. So the operations that a network of this workspace is trained with live
 //! here, and every one of them is checked against an f64 reference and its finite differences
-//! (`tests/gradients.rs`).
+//! (`tests/suite`).
 //!
 //! Design decision: an operation is two functions on slices, value and backward, joined to candle's graph by one
 //! adapter (`autograd`). candle keeps tensors, variables and the order of the backward pass; nothing else of it
@@ -17,21 +17,27 @@ mod activation;
 mod autograd;
 mod conv;
 mod dropout;
+mod ema;
 mod error;
+mod group_norm;
 mod linear;
 mod loss;
 mod matmul;
 mod norm;
 mod parallel;
 mod pool;
+mod recurrent;
 mod time;
 
 pub use activation::relu;
-pub use conv::conv2d;
+pub use conv::{conv_time, conv2d, conv3d};
 pub use dropout::{DropoutAt, dropout};
+pub use ema::ema_scan;
 pub use error::{Error, Result};
+pub use group_norm::group_norm;
 pub use linear::linear;
 pub use loss::cross_entropy;
 pub use norm::{BatchStats, batch_norm, batch_norm_eval};
 pub use pool::{adaptive_avg_pool2d, avg_pool2d, max_pool2d};
+pub use recurrent::{conv_lstm_scan, gru_scan, lstm_scan, rnn_scan};
 pub use time::mean_over_time;

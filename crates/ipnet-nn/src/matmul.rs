@@ -73,7 +73,7 @@ pub(crate) fn matmul(
 /// `a b` as a new row-major `[m, n]` matrix, in parts of `rows_per_part` rows.
 pub(crate) fn rows_in_parts([m, k, n]: [usize; 3], a: Mat<'_>, b: Mat<'_>, rows_per_part: usize) -> Vec<f32> {
     let mut c = vec![0.0; m * n];
-    if c.is_empty() {
+    if c.is_empty() || k == 0 {
         return c;
     }
     c.par_chunks_mut(rows_per_part * n).enumerate().for_each(|(part, c)| {

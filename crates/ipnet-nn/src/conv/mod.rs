@@ -8,12 +8,18 @@
 //! folded into `N`, samples are the parts that threads take.
 
 mod im2col;
+mod time;
+mod volume;
 
 use candle_core::Tensor;
 
 use crate::autograd::{operand, record2, record3, view};
 use crate::error::{Error, Result};
 use crate::parallel;
+
+pub(crate) use im2col::{backward_w, backward_x, forward};
+pub use time::conv_time;
+pub use volume::conv3d;
 
 const OP: &str = "conv2d";
 
@@ -65,6 +71,12 @@ impl Geometry {
         Ok(Self { batch, c_in, h_in, w_in, c_out, kh, kw, stride, padding, h_out, w_out })
     }
 
+    /// A stride-1 convolution that keeps the size of its input: `k` odd, padding `k / 2`.
+    pub(crate) fn same(batch: usize, c_in: usize, c_out: usize, h: usize, w: usize, k: usize) -> Self {
+        let padding = k / 2;
+        Self { batch, c_in, h_in: h, w_in: w, c_out, kh: k, kw: k, stride: 1, padding, h_out: h, w_out: w }
+    }
+
     /// Elements of one input sample.
     pub(crate) fn x_sample(&self) -> usize {
         self.c_in * self.h_in * self.w_in
@@ -109,21 +121,20 @@ pub fn conv2d(
     let (x, w) = (operand(OP, x)?, operand(OP, w)?);
     let shape = (g.batch, g.c_out, g.h_out, g.w_out);
     let Some(bias) = bias else {
-        let y = im2col::forward(&g, view(OP, &x)?.slice()?, view(OP, &w)?.slice()?, None);
+        let y = forward(&g, view(OP, &x)?.slice()?, view(OP, &w)?.slice()?, None);
         return record2(OP, [&x, &w], y, shape, move |args| {
             let [x, w] = args.inputs;
-            let dx = args.needs[0].then(|| im2col::backward_x(&g, w, args.grad));
-            let dw = args.needs[1].then(|| im2col::backward_w(&g, x, args.grad));
+            let dx = args.needs[0].then(|| backward_x(&g, w, args.grad));
+            let dw = args.needs[1].then(|| backward_w(&g, x, args.grad));
             Ok([dx, dw])
         });
     };
     let bias = operand(OP, bias)?;
-    let y =
-        im2col::forward(&g, view(OP, &x)?.slice()?, view(OP, &w)?.slice()?, Some(view(OP, &bias)?.slice()?));
+    let y = forward(&g, view(OP, &x)?.slice()?, view(OP, &w)?.slice()?, Some(view(OP, &bias)?.slice()?));
     record3(OP, [&x, &w, &bias], y, shape, move |args| {
         let [x, w, _] = args.inputs;
-        let dx = args.needs[0].then(|| im2col::backward_x(&g, w, args.grad));
-        let dw = args.needs[1].then(|| im2col::backward_w(&g, x, args.grad));
+        let dx = args.needs[0].then(|| backward_x(&g, w, args.grad));
+        let dw = args.needs[1].then(|| backward_w(&g, x, args.grad));
         let db = args.needs[2].then(|| backward_bias(g.c_out, g.y_plane(), args.grad));
         Ok([dx, dw, db])
     })

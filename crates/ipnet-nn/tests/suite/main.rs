@@ -4,4 +4,5 @@ mod basics;
 mod convolution;
 mod refusals;
 mod support;
+mod temporal;
 mod threads;

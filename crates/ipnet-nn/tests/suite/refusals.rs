@@ -62,3 +62,20 @@ fn targets_that_are_no_classes() {
     assert_eq!(message(cross_entropy(&logits, &[0], 0.0)), "cross_entropy: expected 2 targets, found 1");
     assert!(message(cross_entropy(&logits, &[0, 1], 1.0)).contains("label_smoothing"));
 }
+
+#[test]
+fn sequences_that_do_not_fit() {
+    let x = zeros(&[2, 3, 8]);
+    assert!(message(lstm_scan(&x, &zeros(&[8, 3]), None)).contains("w_hh [8, 2]"));
+    assert!(message(lstm_scan(&x, &zeros(&[8, 2]), Some(&zeros(&[2])))).contains("b_hh [8]"));
+    assert!(message(gru_scan(&x, &zeros(&[8, 2]), None)).contains("xproj [T, B, 3 H]"));
+    assert!(message(rnn_scan(&zeros(&[0, 3, 8]), &zeros(&[8, 8]), None)).contains("at least one element"));
+    assert!(message(ema_scan(&x, &zeros(&[3]))).contains("decay [8]"));
+    assert!(message(conv_time(&x, &zeros(&[4, 8, 2]), None)).contains("k odd"));
+    let film = zeros(&[2, 1, 4, 5, 5]);
+    assert!(message(conv3d(&film, &zeros(&[4, 4, 2, 3, 3]), None, 1, 1)).contains("kt odd"));
+    assert!(message(conv_lstm_scan(&film, &zeros(&[4, 1, 2, 2]))).contains("k odd"));
+    assert!(
+        message(group_norm(&film, &zeros(&[1]), &zeros(&[1]), 2, 1e-5)).contains("groups must be a divisor")
+    );
+}

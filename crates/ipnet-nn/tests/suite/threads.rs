@@ -39,6 +39,46 @@ fn step() -> Vec<u32> {
     numbers.iter().map(|x| x.to_bits()).collect()
 }
 
+/// As [`step`], for the operations over time.
+fn step_over_time() -> Vec<u32> {
+    let (steps, batch) = (5, 11);
+    let x = Array::normal("threads/film", &[steps, batch, 2, 6, 7]).var();
+    let vars: Vec<_> = [
+        ("decay", &[2][..]),
+        ("time", &[3, 2, 3]),
+        ("volume", &[4, 3, 3, 3, 3]),
+        ("gamma", &[4]),
+        ("state", &[4, 1, 3, 3]),
+        ("lstm", &[42, 42]),
+    ]
+    .iter()
+    .map(|(name, dims)| Array::normal(&format!("threads/{name}"), dims).scaled(0.2, 0.1).var())
+    .collect();
+    let h = ema_scan(&x, &vars[0]).unwrap();
+    let h = conv_time(&h, &vars[1], None).unwrap();
+    let h = conv3d(&h, &vars[2], Some(&vars[3]), 1, 1).unwrap();
+    let h = group_norm(&h.flatten(0, 1).unwrap(), &vars[3], &vars[3], 2, 1e-5).unwrap();
+    let h = h.reshape((steps, batch, 4, 6, 7)).unwrap();
+    let h = conv_lstm_scan(&h, &vars[4]).unwrap().flatten_from(2).unwrap();
+    let h = rnn_scan(&h, &vars[5], None).unwrap();
+    let loss = mean_over_time(&h).unwrap().sqr().unwrap().sum_all().unwrap();
+    let grads = loss.backward().unwrap();
+    let mut numbers = values(&loss);
+    for var in vars.iter().chain([&x]) {
+        numbers.extend(values(grads.get(var).unwrap()));
+    }
+    numbers.iter().map(|x| x.to_bits()).collect()
+}
+
+#[test]
+fn bits_over_time_do_not_depend_on_the_number_of_threads() {
+    let one = in_pool(1, step_over_time);
+    assert!(one.iter().all(|&bits| f32::from_bits(bits).is_finite()));
+    for threads in [2, 7] {
+        assert!(in_pool(threads, step_over_time) == one, "{threads} threads");
+    }
+}
+
 #[test]
 fn bits_do_not_depend_on_the_number_of_threads() {
     let one = in_pool(1, step);

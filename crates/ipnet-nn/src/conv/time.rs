@@ -1,0 +1,133 @@
+//! Convolution over time alone, the `(k, 1, 1)` kernel of a (2+1)D network (Tran et al. 2018), "same" zero padding:
+//!
+//! `y[t, b, o, :] = bias[o] + sum_u w[o, :, u] . x[t + u - k/2, b, :, :]`.
+//!
+//! Design decision: no patches are copied; for each offset `u` the matrix `w[:, :, u]` multiplies the sample of that
+//! time, `[O, C] x [C, space]`, and the products add up in place.
+
+use candle_core::Tensor;
+use rayon::prelude::*;
+
+use super::backward_bias;
+use crate::autograd::{operand, record2, record3, view};
+use crate::error::{Error, Result};
+use crate::matmul::{Mat, matmul};
+use crate::parallel;
+
+const OP: &str = "conv_time";
+
+#[derive(Clone, Copy)]
+struct Extent {
+    steps: usize,
+    batch: usize,
+    c_in: usize,
+    c_out: usize,
+    k: usize,
+    space: usize,
+}
+
+impl Extent {
+    /// Pairs of offset and sample that the output of `sample = t * batch + b` reads; for the adjoint, mirrored.
+    fn taps(self, sample: usize, mirrored: bool) -> impl Iterator<Item = (usize, usize)> {
+        let (t, b) = (sample / self.batch, sample % self.batch);
+        (0..self.k).filter_map(move |u| {
+            let shift = if mirrored { self.k - 1 - u } else { u };
+            let source = (t + shift).checked_sub(self.k / 2).filter(|&source| source < self.steps)?;
+            Some((u, source * self.batch + b))
+        })
+    }
+
+    /// The matrix `w[:, :, u]`, `[O, C]`.
+    fn tap<'a>(&self, w: &'a [f32], u: usize) -> Mat<'a> {
+        Mat { data: &w[u..], row_stride: self.c_in * self.k, col_stride: self.k }
+    }
+}
+
+/// `x [T, B, C, ..]` with `w [O, C, k]`, `k` odd, and an optional `bias [O]`: `[T, B, O, ..]`.
+///
+/// # Errors
+/// Shapes that do not fit together, an even kernel, an empty operand, a tensor that is not f32 on the CPU.
+pub fn conv_time(x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    let &[steps, batch, c_in, ..] = x.dims() else {
+        return Err(Error::shape(OP, "x [T, B, C, ..]", x.shape()));
+    };
+    if x.elem_count() == 0 {
+        return Err(Error::shape(OP, "an x with at least one element", x.shape()));
+    }
+    let (c_out, k) = match w.dims() {
+        &[o, c, k] if o > 0 && c == c_in && k % 2 == 1 => (o, k),
+        _ => return Err(Error::shape(OP, format!("w [O >= 1, {c_in}, k], k odd"), w.shape())),
+    };
+    if let Some(bias) = bias.filter(|bias| bias.dims() != [c_out]) {
+        return Err(Error::shape(OP, format!("bias [{c_out}]"), bias.shape()));
+    }
+    let e = Extent { steps, batch, c_in, c_out, k, space: x.dims()[3..].iter().product() };
+    let mut shape = x.dims().to_vec();
+    shape[2] = c_out;
+    let (x, w) = (operand(OP, x)?, operand(OP, w)?);
+    let Some(bias) = bias else {
+        let y = forward(&e, view(OP, &x)?.slice()?, view(OP, &w)?.slice()?, None);
+        return record2(OP, [&x, &w], y, shape, move |args| {
+            let [x, w] = args.inputs;
+            let dx = args.needs[0].then(|| backward_x(&e, w, args.grad));
+            Ok([dx, args.needs[1].then(|| backward_w(&e, x, args.grad))])
+        });
+    };
+    let bias = operand(OP, bias)?;
+    let y = forward(&e, view(OP, &x)?.slice()?, view(OP, &w)?.slice()?, Some(view(OP, &bias)?.slice()?));
+    record3(OP, [&x, &w, &bias], y, shape, move |args| {
+        let [x, w, _] = args.inputs;
+        let dx = args.needs[0].then(|| backward_x(&e, w, args.grad));
+        let dw = args.needs[1].then(|| backward_w(&e, x, args.grad));
+        Ok([dx, dw, args.needs[2].then(|| backward_bias(e.c_out, e.space, args.grad))])
+    })
+}
+
+fn forward(e: &Extent, x: &[f32], w: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+    let (x_sample, y_sample) = (e.c_in * e.space, e.c_out * e.space);
+    let mut y = vec![0.0; e.steps * e.batch * y_sample];
+    y.par_chunks_mut(y_sample).enumerate().for_each(|(sample, y)| {
+        if let Some(bias) = bias {
+            for (plane, &bias) in y.chunks_exact_mut(e.space).zip(bias) {
+                plane.fill(bias);
+            }
+        }
+        for (u, source) in e.taps(sample, false) {
+            let x = Mat::rows(&x[source * x_sample..(source + 1) * x_sample], e.space);
+            matmul([e.c_out, e.c_in, e.space], e.tap(w, u), x, y, e.space, true);
+        }
+    });
+    y
+}
+
+fn backward_x(e: &Extent, w: &[f32], dy: &[f32]) -> Vec<f32> {
+    let (x_sample, y_sample) = (e.c_in * e.space, e.c_out * e.space);
+    let mut dx = vec![0.0; e.steps * e.batch * x_sample];
+    dx.par_chunks_mut(x_sample).enumerate().for_each(|(sample, dx)| {
+        for (u, source) in e.taps(sample, true) {
+            let dy = Mat::rows(&dy[source * y_sample..(source + 1) * y_sample], e.space);
+            matmul([e.c_in, e.c_out, e.space], e.tap(w, u).t(), dy, dx, e.space, true);
+        }
+    });
+    dx
+}
+
+fn backward_w(e: &Extent, x: &[f32], dy: &[f32]) -> Vec<f32> {
+    let (x_sample, y_sample) = (e.c_in * e.space, e.c_out * e.space);
+    // Summed as [k, O, C], so that each offset is a plain matrix, then put in the weight's order.
+    let by_offset = parallel::sum_over(e.steps * e.batch, e.k * e.c_out * e.c_in, |sample, dw| {
+        let dy = Mat::rows(&dy[sample * y_sample..(sample + 1) * y_sample], e.space);
+        for (u, source) in e.taps(sample, false) {
+            let x = Mat::rows(&x[source * x_sample..(source + 1) * x_sample], e.space).t();
+            let dw = &mut dw[u * e.c_out * e.c_in..(u + 1) * e.c_out * e.c_in];
+            matmul([e.c_out, e.space, e.c_in], dy, x, dw, e.c_in, true);
+        }
+    });
+    let mut dw = vec![0.0; by_offset.len()];
+    for (u, offset) in by_offset.chunks_exact(e.c_out * e.c_in).enumerate() {
+        for (to, from) in dw[u..].iter_mut().step_by(e.k).zip(offset) {
+            *to = *from;
+        }
+    }
+    dw
+}
