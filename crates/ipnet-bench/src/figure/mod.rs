@@ -52,6 +52,10 @@ pub fn svg(plot: &dyn Plot) -> Result<String> {
         plot.draw(&area)?;
         area.present().map_err(failed(plot.title()))?;
     }
+    // Neighbouring cells of a heat map would show hairlines between them when the picture is scaled.
+    if let Some(end) = text.find('>') {
+        text.insert_str(end + 1, "\n<style>rect { shape-rendering: crispEdges }</style>");
+    }
     Ok(text)
 }
 
