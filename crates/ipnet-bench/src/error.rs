@@ -83,6 +83,69 @@ pub enum Error {
         /// What is wrong with its data, or the drawing library's words.
         message: String,
     },
+    /// A safetensors file that cannot be read or written.
+    #[error("{path}: {source}")]
+    Safetensors {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: safetensors::SafeTensorError,
+    },
+    /// A stored state of another run, or one that lacks something.
+    #[error("expected {expected}, found {found}")]
+    Checkpoint {
+        /// What was asked for.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// A parameter that the loss does not reach.
+    #[error("parameter `{parameter}` has no gradient: an operation between it and the loss cuts the graph")]
+    NoGradient {
+        /// Its name.
+        parameter: String,
+    },
+    /// Training left the finite numbers.
+    #[error(
+        "training diverged: {what} is not finite at update {update}; look there first, or lower the learning rate"
+    )]
+    NotFinite {
+        /// The first layer or value at fault.
+        what: String,
+        /// The optimiser's update, from 0.
+        update: usize,
+    },
+    /// An argument or a data set that a task cannot work with.
+    #[error("{what}: expected {expected}, found {found}")]
+    Argument {
+        /// What is at fault.
+        what: String,
+        /// What was asked for.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// Threads that the operating system does not give.
+    #[error("cannot start a thread: {message}")]
+    Threads {
+        /// The system's words.
+        message: String,
+    },
+    /// A recording or data set.
+    #[error(transparent)]
+    Events(#[from] ipnet_events::Error),
+    /// A device.
+    #[error(transparent)]
+    Device(#[from] ipnet_device::Error),
+    /// A network.
+    #[error(transparent)]
+    Zoo(#[from] ipnet_zoo::Error),
+    /// An operation of the training path.
+    #[error(transparent)]
+    Nn(#[from] ipnet_nn::Error),
+    /// A tensor operation.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
 }
 
 /// The crate's result.

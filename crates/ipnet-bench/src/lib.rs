@@ -8,7 +8,11 @@
 pub mod error;
 pub mod figure;
 pub mod report;
+pub mod reproduce;
 pub mod run;
+pub mod study;
 pub mod table;
+pub mod task;
+pub mod train;
 
 pub use error::{Error, Result};

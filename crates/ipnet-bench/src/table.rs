@@ -65,6 +65,19 @@ impl Table {
         out
     }
 
+    /// The table as a JSON array of one object per row; cells that read as finite numbers are numbers, empty ones null.
+    pub fn to_json(&self) -> String {
+        let value = |cell: &String| match cell.parse::<f64>() {
+            _ if cell.is_empty() => serde_json::Value::Null,
+            Ok(number) if number.is_finite() => serde_json::json!(number),
+            _ => serde_json::json!(cell),
+        };
+        let object = |row: &Vec<String>| {
+            self.columns.iter().cloned().zip(row.iter().map(value)).collect::<serde_json::Map<_, _>>().into()
+        };
+        format!("{:#}", serde_json::Value::Array(self.rows.iter().map(object).collect()))
+    }
+
     /// Reads a CSV file with a header line.
     ///
     /// # Errors

@@ -18,8 +18,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Reproduce(cmd::reproduce::Reproduce),
     /// Make recordings of synthetic scenes in the official file formats
     Synth(cmd::synth::Synth),
+    Train(cmd::train::Train),
 }
 
 fn main() -> ExitCode {

@@ -86,6 +86,23 @@ impl Metrics {
         Ok(())
     }
 
+    /// Puts the lines into the order of `jobs`, and of steps within a job: what is left does not show which job ran first.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Malformed`].
+    pub fn arrange(&mut self, jobs: &[String]) -> Result<()> {
+        let mut lines = Self::read(&self.path)?;
+        let place = |job: &String| jobs.iter().position(|known| known == job).unwrap_or(jobs.len());
+        lines.sort_by_key(|line| (place(&line.job), line.step));
+        let mut bytes = Vec::new();
+        for line in &lines {
+            bytes.extend(encode(line, &self.path)?);
+        }
+        write_atomic(&self.path, &bytes)?;
+        *self = Self::open(&self.path)?;
+        Ok(())
+    }
+
     /// Reads every whole line.
     ///
     /// # Errors

@@ -1,13 +1,32 @@
-//! One file per command; this one only dispatches.
+//! One file per command; this one dispatches and holds what several of them share.
 
+pub mod reproduce;
 pub mod synth;
+pub mod train;
 
 use crate::Command;
+use ipnet_bench::table::Table;
 use std::process::ExitCode;
 
 /// Runs one command; its exit code is 0 done or 1 for a negative result, and an error becomes 2.
 pub fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Reproduce(command) => command.run(),
         Command::Synth(command) => synth::run(command),
+        Command::Train(command) => command.run(),
+    }
+}
+
+/// The number of jobs side by side: as asked for, else the number of cores.
+fn threads(argument: Option<usize>) -> usize {
+    argument.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1)
+}
+
+/// A table on stdout, for people or as JSON.
+fn print_table(table: &Table, json: bool) {
+    if json {
+        println!("{}", table.to_json());
+    } else {
+        print!("{}", table.to_text());
     }
 }

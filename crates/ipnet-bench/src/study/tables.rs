@@ -1,0 +1,106 @@
+//! Tables of a study: one row per task, network and placement, mean and spread over seeds.
+
+use super::{Job, JobResult};
+use crate::Result;
+use crate::figure::mean_sd;
+use crate::table::Table;
+use crate::task::Task;
+use ipnet_zoo::NetSpec;
+
+/// All seeds of one network on one task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// The task's name.
+    pub task: String,
+    /// Where the recordings come from.
+    pub data: String,
+    /// The network.
+    pub spec: NetSpec,
+    /// Seed and result, in the order of the jobs.
+    pub results: Vec<(u64, JobResult)>,
+}
+
+impl Row {
+    /// One value of every seed.
+    pub fn values(&self, value: impl Fn(&JobResult) -> f64) -> Vec<f64> {
+        self.results.iter().map(|(_, result)| value(result)).collect()
+    }
+
+    /// Test accuracies of the chosen epochs.
+    pub fn accuracies(&self) -> Vec<f64> {
+        self.values(|result| result.accuracy)
+    }
+
+    /// `ip at sensor`, `no memory`, ...
+    pub fn label(&self) -> String {
+        match self.spec.memory {
+            ipnet_zoo::Memory::None => "no memory".into(),
+            memory => format!("{memory} at {}", self.spec.placement),
+        }
+    }
+}
+
+/// Groups jobs by task and network, in order of appearance.
+pub fn rows(jobs: &[Job<'_>], results: &[JobResult]) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    for (job, result) in jobs.iter().zip(results) {
+        let entry = (job.seed, result.clone());
+        match rows.iter_mut().find(|row| row.task == job.task.name() && row.spec == job.spec) {
+            Some(row) => row.results.push(entry),
+            None => rows.push(Row {
+                task: job.task.name().to_owned(),
+                data: job.task.data().to_owned(),
+                spec: job.spec,
+                results: vec![entry],
+            }),
+        }
+    }
+    rows
+}
+
+/// The table `accuracy`: shares in `[0, 1]`; the spread is the sample standard deviation over seeds; `direction_mean` is
+/// empty for tasks without reversed classes.
+pub fn accuracy_table(rows: &[Row]) -> Result<Table> {
+    let mut table = Table::new([
+        "task",
+        "data",
+        "memory",
+        "placement",
+        "parameters",
+        "seeds",
+        "accuracy_mean",
+        "accuracy_sd",
+        "direction_mean",
+        "last_epoch_accuracy_mean",
+        "last_epoch_direction_mean",
+        "test_samples",
+        "state_values",
+        "macs",
+    ]);
+    for row in rows {
+        let Some((_, first)) = row.results.first() else { continue };
+        let mean =
+            |values: Vec<f64>| mean_sd(&values).map_or(String::new(), |(mean, _)| format!("{mean:.4}"));
+        let optional = |value: fn(&JobResult) -> Option<f64>| {
+            mean(row.results.iter().filter_map(|(_, result)| value(result)).collect())
+        };
+        let sd = mean_sd(&row.accuracies()).map_or(String::new(), |(_, sd)| format!("{sd:.4}"));
+        table.push([
+            row.task.clone(),
+            row.data.clone(),
+            row.spec.memory.to_string(),
+            row.spec.placement.to_string(),
+            first.parameters.to_string(),
+            row.results.len().to_string(),
+            mean(row.accuracies()),
+            sd,
+            optional(|result| result.direction),
+            mean(row.values(|result| result.accuracy_last)),
+            optional(|result| result.direction_last),
+            first.predictions.len().to_string(),
+            first.state_values.to_string(),
+            first.macs.to_string(),
+        ])?;
+    }
+    Ok(table)
+}

@@ -1,0 +1,161 @@
+//! The tasks by name, and the recordings they are made of.
+
+use super::{Classification, Direction, FrameSet, Framing};
+use crate::table::Table;
+use crate::{Error, Result};
+use ipnet_events::datasets::{DvsGesture, NMnist};
+use ipnet_events::represent::Polarities;
+use ipnet_events::synth::gestures::{GestureSpec, generate};
+use ipnet_events::{Dataset, Part};
+use std::path::{Path, PathBuf};
+
+/// The environment variable that names the folder of real recordings where `--data` does not.
+pub const ENVIRONMENT: &str = "IPNET_DATA";
+
+/// A folder of real recordings and what was found in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataFolder {
+    /// N-MNIST in its official layout (`Train/<digit>/*.bin`).
+    pub nmnist: Option<PathBuf>,
+    /// DVS128 Gesture recordings with their label files.
+    pub dvs_gesture: Option<PathBuf>,
+}
+
+impl DataFolder {
+    /// Looks for the data sets below `root`.
+    ///
+    /// # Errors
+    /// No such folder, and a folder in which none of them is found.
+    pub fn open(root: &Path) -> Result<Self> {
+        let first = |names: &[&str]| names.iter().map(|name| root.join(name)).find(|path| path.is_dir());
+        let refuse = |found: &str| Error::Argument {
+            what: format!("data folder {}", root.display()),
+            expected: "a folder that holds nmnist/Train/<digit>/*.bin or dvs_gesture/*.aedat".into(),
+            found: found.into(),
+        };
+        if !root.is_dir() {
+            return Err(refuse(if root.exists() { "a file" } else { "nothing of that name" }));
+        }
+        let found = Self {
+            nmnist: first(&["nmnist", "NMNIST", "N-MNIST"]),
+            dvs_gesture: first(&["dvs_gesture", "DvsGesture", "DVSGesture"]),
+        };
+        if found.nmnist.is_none() && found.dvs_gesture.is_none() {
+            return Err(refuse("neither"));
+        }
+        Ok(found)
+    }
+
+    /// The folder that `argument` names, else the environment; none where neither does.
+    pub fn from_argument(argument: Option<&Path>) -> Result<Option<Self>> {
+        match argument {
+            Some(path) => Self::open(path).map(Some),
+            None => std::env::var_os(ENVIRONMENT)
+                .filter(|value| !value.is_empty())
+                .map(|value| Self::open(Path::new(&value)))
+                .transpose(),
+        }
+    }
+}
+
+/// A task of the catalogue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TaskName {
+    /// Eleven gestures.
+    Gestures11,
+    /// Ten digits and their time reversals, polarities merged.
+    DigitsInTime20,
+}
+
+impl TaskName {
+    /// Its name in tables and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gestures11 => "gestures-11",
+            Self::DigitsInTime20 => "digits-in-time-20",
+        }
+    }
+
+    /// Loads the task. Gestures are synthetic recordings, made once below `recordings`.
+    ///
+    /// # Errors
+    /// Digits in time without N-MNIST in `data`, and the loaders' errors.
+    pub fn load(self, data: Option<&DataFolder>, recordings: &Path) -> Result<Classification> {
+        match (self, data.and_then(|data| data.nmnist.as_deref())) {
+            (Self::Gestures11, _) => synthetic_gestures(self.name(), recordings),
+            (Self::DigitsInTime20, Some(folder)) => digits_in_time(self.name(), folder),
+            (Self::DigitsInTime20, None) => Err(Error::Argument {
+                what: format!("task {}", self.name()),
+                expected: format!("--data (or {ENVIRONMENT}) with nmnist/Train/<digit>/*.bin"),
+                found: "no such folder".into(),
+            }),
+        }
+    }
+}
+
+/// Share of the training groups that is held out for choosing the epoch.
+const VALIDATION_SHARE: f64 = 0.1;
+/// Seed of that draw: one validation part for all networks and seeds.
+const VALIDATION_SEED: u64 = 2024;
+/// Seed of the synthetic recordings: the same people and lights in every run.
+const GESTURE_SEED: u64 = 128;
+
+/// Frames per clip in all tasks.
+const STEPS: usize = 16;
+
+/// Eleven synthetic gestures, written in the official layout below `recordings` and read back.
+fn synthetic_gestures(name: &str, recordings: &Path) -> Result<Classification> {
+    let folder = recordings.join("gestures");
+    let spec = GestureSpec { seed: GESTURE_SEED, ..GestureSpec::default() };
+    generate(&spec, &folder)?;
+    let dataset = DvsGesture::open(&folder)?;
+    let framing = Framing { steps: STEPS, window_us: None, polarities: Polarities::Both, shrink: 4 };
+    let mut frames = FrameSet::load(&dataset, framing, &|| ())?;
+    frames.data = "synthetic".into();
+    Classification::new(name, frames, None, VALIDATION_SHARE, VALIDATION_SEED)
+}
+
+/// "Digits in time": 20 classes, each digit and its time reversal, polarities merged, 16 frames over 316 ms.
+fn digits_in_time(name: &str, folder: &Path) -> Result<Classification> {
+    let dataset = NMnist::open(folder)?;
+    let framing =
+        Framing { steps: STEPS, window_us: Some(316_000), polarities: Polarities::Merged, shrink: 1 };
+    let frames = FrameSet::load(&dataset, framing, &|| ())?;
+    Classification::new(name, frames, Some(Direction::Merge), VALIDATION_SHARE, VALIDATION_SEED)
+}
+
+/// What the loader and the framing make of each real DVS Gesture clip: no event may be lost on the way.
+pub fn dvs_gesture_clips(folder: &Path) -> Result<Table> {
+    let dataset = DvsGesture::open(folder)?;
+    let framing = Framing { steps: STEPS, window_us: None, polarities: Polarities::Both, shrink: 4 };
+    let frames = FrameSet::load(&dataset, framing, &|| ())?;
+    let mut table = Table::new(["clip", "part", "group", "class", "events_cut", "events_framed"]);
+    for (index, info) in dataset.samples().iter().enumerate() {
+        let cut = dataset.sample(index)?.events.len();
+        let framed: u64 = frames.clip(index).iter().map(|&count| u64::from(count)).sum();
+        let part = if info.part == Part::Test { "test" } else { "train" };
+        table.push([
+            index.to_string(),
+            part.to_owned(),
+            info.group.clone(),
+            dataset.classes()[info.label].clone(),
+            cut.to_string(),
+            framed.to_string(),
+        ])?;
+    }
+    if frames.saturated == 0 && frames.late_events == 0 {
+        let mismatch =
+            (0..frames.len()).find(|&row| table.cell(row, "events_cut") != table.cell(row, "events_framed"));
+        if let Some(row) = mismatch {
+            return Err(Error::Argument {
+                what: format!("DVS Gesture clip {row}"),
+                expected: format!(
+                    "{} events in its frames",
+                    table.cell(row, "events_cut").unwrap_or_default()
+                ),
+                found: table.cell(row, "events_framed").unwrap_or_default().to_owned(),
+            });
+        }
+    }
+    Ok(table)
+}

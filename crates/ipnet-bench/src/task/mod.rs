@@ -1,0 +1,54 @@
+//! Tasks: data, loss and score.
+
+mod catalogue;
+mod classify;
+mod frames;
+
+pub use catalogue::{DataFolder, ENVIRONMENT, TaskName, dvs_gesture_clips};
+pub use classify::{Classification, Direction};
+pub use frames::{FrameSet, Framing};
+
+use crate::Result;
+use candle_core::Tensor;
+use ipnet_zoo::InputShape;
+
+/// Sample numbers of each part. Validation is cut from the official training part; no group (subject, recording) stands
+/// in two parts where the data set names groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Splits {
+    /// For fitting.
+    pub train: Vec<usize>,
+    /// For choosing the epoch.
+    pub validation: Vec<usize>,
+    /// For the final number.
+    pub test: Vec<usize>,
+}
+
+/// Some samples as one tensor.
+#[derive(Debug)]
+pub struct Batch {
+    /// `[T, B, C, H, W]`.
+    pub x: Tensor,
+    /// The samples' numbers.
+    pub samples: Vec<usize>,
+}
+
+/// Data, loss and score of one benchmark.
+pub trait Task: Sync {
+    /// Name for tables, e.g. `digits-in-time`.
+    fn name(&self) -> &str;
+    /// Where the recordings come from: `nmnist`, `synthetic`, `dvs_gesture`, ...
+    fn data(&self) -> &str;
+    /// Shape of one sample.
+    fn input(&self) -> InputShape;
+    /// Outputs of a network for this task.
+    fn outputs(&self) -> usize;
+    /// The parts.
+    fn splits(&self) -> &Splits;
+    /// The samples as a batch; with `augment = (max_shift_px, seed)`, each clip is shifted at random.
+    fn batch(&self, samples: &[usize], augment: Option<(usize, u64)>) -> Result<Batch>;
+    /// Mean loss of `outputs` `[B, K]`.
+    fn loss(&self, outputs: &Tensor, batch: &Batch, label_smoothing: f64) -> Result<Tensor>;
+    /// The score of `outputs` on `samples`: higher is better.
+    fn score(&self, outputs: &[Vec<f32>], samples: &[usize]) -> f64;
+}

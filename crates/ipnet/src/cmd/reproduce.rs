@@ -1,0 +1,79 @@
+//! `ipnet reproduce`: the main job.
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use ipnet_bench::reproduce::{Plan, Tier, default_out, reproduce};
+use ipnet_bench::task::DataFolder;
+use ipnet_device::DeviceSet;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Train the networks of the comparison and write tables, figures and a report
+///
+/// Runs on recordings that the program makes itself (eleven gestures, written and read in the official file layout),
+/// and on real ones where it finds them. A run that was stopped goes on where it was when the same command is given
+/// again.
+#[derive(Args)]
+pub struct Reproduce {
+    /// How much to run
+    #[arg(long, value_enum, default_value_t = TierName::Quick)]
+    tier: TierName,
+    /// Folder of real recordings: nmnist/Train/<digit>/*.bin, dvs_gesture/*.aedat [default: $IPNET_DATA, else none]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// MTJ parameter set of the neurons: a preset's name (see `ipnet device list`) or a TOML file
+    #[arg(long, value_name = "SET", default_value = "default")]
+    device: String,
+    /// Number of seeds each network is trained from
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    seeds: usize,
+    /// Networks trained side by side, one thread each; no result depends on it [default: number of cores]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Folder of the run [default: results/reproduce-<tier>-<device>-<N>seeds]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Print the table as JSON on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// The tiers on the command line.
+#[derive(Clone, Copy, ValueEnum)]
+enum TierName {
+    /// At most 15 minutes on two cores
+    Quick,
+}
+
+impl Reproduce {
+    /// Runs it.
+    pub fn run(self) -> Result<ExitCode> {
+        let tier = match self.tier {
+            TierName::Quick => Tier::Quick,
+        };
+        let data = DataFolder::from_argument(self.data.as_deref())?;
+        let device = DeviceSet::load(&self.device)?;
+        let out = self.out.unwrap_or_else(|| default_out(Path::new("results"), tier, &device, self.seeds));
+        let mut command =
+            format!("ipnet reproduce --tier {} --device {} --seeds {}", tier.name(), self.device, self.seeds);
+        if let Some(data) = &self.data {
+            command += &format!(" --data {}", data.display());
+        }
+        let plan = Plan {
+            tier,
+            data,
+            device,
+            seeds: self.seeds,
+            out,
+            threads: super::threads(self.threads),
+            command,
+        };
+        let summary = reproduce(&plan)?;
+        super::print_table(&summary.accuracy, self.json);
+        for remark in &summary.remarks {
+            eprintln!("note: {remark}");
+        }
+        eprintln!("report: {}", summary.report.display());
+        Ok(ExitCode::SUCCESS)
+    }
+}
