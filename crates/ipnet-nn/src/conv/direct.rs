@@ -1,0 +1,329 @@
+//! Direct 3x3 convolution with stride 1 for AVX2 + FMA: no patches are copied.
+//!
+//! A sample is padded once to planes of `hp x wp`. Over a flattened padded plane the convolution has no edges:
+//! `y[o][q] = sum_{i, u, v} w[o, i, u, v] x[i][q + u wp + v]` for `q = r wp + c`; the last `wp - w_out` numbers of each
+//! row are computed and thrown away. The micro-kernel holds 4 output channels x 3 vectors of 8 pixels in registers.
+//! `dx` is the same function of `dy` with the weight transposed and turned round, padding `2 - p`. For `dw` the
+//! vectors lie over output channels and `x` is broadcast: 3 taps of a kernel row x 4 vectors in registers, summed over
+//! a band of rows.
+//!
+//! Design decision: every other kernel, stride and machine goes through im2col. A part is a sample, and for `dw` a
+//! fixed range of samples; a sum never depends on which thread ran it. Sources: Zhang et al., "High performance
+//! zero-memory overhead direct convolutions", ICML 2018, for the register tile.
+
+use std::arch::x86_64::*;
+use std::cell::RefCell;
+
+use rayon::prelude::*;
+
+use super::Geometry;
+use crate::parallel;
+
+/// f32 lanes of a vector.
+const LANES: usize = 8;
+/// Output channels of the forward tile.
+const TILE_CHANNELS: usize = 4;
+/// Pixels of the forward tile.
+const TILE_PIXELS: usize = 3 * LANES;
+/// Output channels of the weight-gradient tile, at most.
+const BLOCK: usize = 4 * LANES;
+/// Pixels per band: one band of the forward result, and of the transposed `dy`, stays in the first-level cache.
+const BAND_PIXELS_FORWARD: usize = 480;
+const BAND_PIXELS_BACKWARD: usize = 128;
+
+/// Whether this module handles `g` on this machine.
+pub(crate) fn applies(g: &Geometry) -> bool {
+    g.kh == 3
+        && g.kw == 3
+        && g.stride == 1
+        && g.padding <= 2
+        && is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("fma")
+}
+
+thread_local! {
+    static PADDED: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    static BAND: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Planes of one sample with a zero margin, one after the other, and room for a tile that runs over the end.
+struct Padded {
+    hp: usize,
+    wp: usize,
+    data: Vec<f32>,
+}
+
+impl Padded {
+    fn new(x: &[f32], [channels, h, w]: [usize; 3], padding: usize) -> Self {
+        let (hp, wp) = (h + 2 * padding, w + 2 * padding);
+        // Taken from the thread rather than borrowed: rayon may run another part on this thread meanwhile.
+        let mut data = PADDED.take();
+        data.clear();
+        data.resize(channels * hp * wp + 2 * wp + TILE_PIXELS + LANES, 0.0);
+        for (row, x) in x.chunks_exact(w).enumerate() {
+            let start = ((row / h) * hp + row % h + padding) * wp + padding;
+            data[start..start + w].copy_from_slice(x);
+        }
+        Self { hp, wp, data }
+    }
+
+    fn plane(&self) -> usize {
+        self.hp * self.wp
+    }
+
+    fn give_back(self) {
+        PADDED.set(self.data);
+    }
+}
+
+/// The weight as `[ceil(O / 4), I, 9, 4]`, missing channels zero; `at(o, i, tap)` reads the source.
+fn pack(c_out: usize, c_in: usize, at: impl Fn(usize, usize, usize) -> f32) -> Vec<f32> {
+    let mut packed = vec![0.0; c_out.div_ceil(TILE_CHANNELS) * TILE_CHANNELS * c_in * 9];
+    for o in 0..c_out {
+        for i in 0..c_in {
+            for tap in 0..9 {
+                let block = (o / TILE_CHANNELS * c_in + i) * 9 + tap;
+                packed[block * TILE_CHANNELS + o % TILE_CHANNELS] = at(o, i, tap);
+            }
+        }
+    }
+    packed
+}
+
+/// `y [N, O, OH, OW]`.
+pub(crate) fn forward(g: &Geometry, x: &[f32], w: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+    let packed = pack(g.c_out, g.c_in, |o, i, tap| w[(o * g.c_in + i) * 9 + tap]);
+    let mut y = vec![0.0; g.batch * g.y_sample()];
+    y.par_chunks_mut(g.y_sample()).zip(x.par_chunks(g.x_sample())).for_each(|(y, x)| {
+        correlate(y, [g.c_out, g.h_out, g.w_out], x, [g.c_in, g.h_in, g.w_in], g.padding, &packed, bias);
+    });
+    y
+}
+
+/// `dx [N, C, H, W]`: the correlation of `dy` with the weight transposed and turned round.
+pub(crate) fn backward_x(g: &Geometry, w: &[f32], dy: &[f32]) -> Vec<f32> {
+    let packed = pack(g.c_in, g.c_out, |i, o, tap| w[(o * g.c_in + i) * 9 + 8 - tap]);
+    let mut dx = vec![0.0; g.batch * g.x_sample()];
+    dx.par_chunks_mut(g.x_sample()).zip(dy.par_chunks(g.y_sample())).for_each(|(dx, dy)| {
+        correlate(
+            dx,
+            [g.c_in, g.h_in, g.w_in],
+            dy,
+            [g.c_out, g.h_out, g.w_out],
+            2 - g.padding,
+            &packed,
+            None,
+        );
+    });
+    dx
+}
+
+/// One sample: `y [O, h, w]` from `x [I, ..]` padded by `padding` and the packed weight.
+fn correlate(
+    y: &mut [f32],
+    [c_out, h, w]: [usize; 3],
+    x: &[f32],
+    extent: [usize; 3],
+    padding: usize,
+    packed: &[f32],
+    bias: Option<&[f32]>,
+) {
+    let c_in = extent[0];
+    let padded = Padded::new(x, extent, padding);
+    let wp = padded.wp;
+    let band_rows = (BAND_PIXELS_FORWARD / wp).clamp(1, h);
+    let band_len = (band_rows * wp).next_multiple_of(TILE_PIXELS);
+    let mut band = BAND.take();
+    band.clear();
+    band.resize(TILE_CHANNELS * band_len, 0.0);
+    for first in (0..h).step_by(band_rows) {
+        let rows = band_rows.min(h - first);
+        for (block, weights) in packed.chunks_exact(c_in * 9 * TILE_CHANNELS).enumerate() {
+            let channels = TILE_CHANNELS.min(c_out - block * TILE_CHANNELS);
+            let mut start = [0.0; TILE_CHANNELS];
+            if let Some(bias) = bias {
+                start[..channels].copy_from_slice(&bias[block * TILE_CHANNELS..][..channels]);
+            }
+            for tile in (0..rows * wp).step_by(TILE_PIXELS) {
+                let q = first * wp + tile;
+                assert!((c_in - 1) * padded.plane() + q + 2 * wp + 2 + TILE_PIXELS <= padded.data.len());
+                assert!((TILE_CHANNELS - 1) * band_len + tile + TILE_PIXELS <= band.len());
+                // SAFETY: `applies` found AVX2 and FMA before this module was entered. The kernel reads
+                // `x[i * plane + u * wp + v + 0..24]` for i < c_in and u, v < 3, and writes
+                // `y[o * band_len + 0..24]` for o < 4: inside the slices by the assertions above; the weights of
+                // one block are the chunk's length.
+                unsafe {
+                    tile_4x24(
+                        padded.data.as_ptr().add(q),
+                        [c_in, padded.plane(), wp],
+                        weights.as_ptr(),
+                        start,
+                        band.as_mut_ptr().add(tile),
+                        band_len,
+                    );
+                }
+            }
+            for channel in 0..channels {
+                let target = &mut y[((block * TILE_CHANNELS + channel) * h + first) * w..][..rows * w];
+                let source = band[channel * band_len..].chunks_exact(wp);
+                for (to, from) in target.chunks_exact_mut(w).zip(source) {
+                    to.copy_from_slice(&from[..w]);
+                }
+            }
+        }
+    }
+    BAND.set(band);
+    padded.give_back();
+}
+
+/// `y[o * y_stride + p] = start[o] + sum_{i, u, v} w[i, u, v, o] x[i * plane + u * wp + v + p]`, o < 4, p < 24.
+///
+/// # Safety
+/// AVX2 and FMA; every address of the formula must lie in the memory that the pointers may be used for.
+#[target_feature(enable = "avx2,fma")]
+unsafe fn tile_4x24(
+    x: *const f32,
+    [c_in, plane, wp]: [usize; 3],
+    mut w: *const f32,
+    start: [f32; TILE_CHANNELS],
+    y: *mut f32,
+    y_stride: usize,
+) {
+    let mut sums = [[_mm256_setzero_ps(); 3]; TILE_CHANNELS];
+    for (sums, start) in sums.iter_mut().zip(start) {
+        *sums = [_mm256_set1_ps(start); 3];
+    }
+    for i in 0..c_in {
+        for u in 0..3 {
+            for v in 0..3 {
+                // SAFETY: the caller vouches for these addresses.
+                let at = unsafe { x.add(i * plane + u * wp + v) };
+                // SAFETY: as above.
+                let pixels = unsafe {
+                    [_mm256_loadu_ps(at), _mm256_loadu_ps(at.add(LANES)), _mm256_loadu_ps(at.add(2 * LANES))]
+                };
+                for (o, sums) in sums.iter_mut().enumerate() {
+                    // SAFETY: as above; `w` stays within the block of `c_in * 9 * 4` weights.
+                    let weight = unsafe { _mm256_broadcast_ss(&*w.add(o)) };
+                    for (sum, pixels) in sums.iter_mut().zip(pixels) {
+                        *sum = _mm256_fmadd_ps(pixels, weight, *sum);
+                    }
+                }
+                // SAFETY: at most one past the end of the block.
+                w = unsafe { w.add(TILE_CHANNELS) };
+            }
+        }
+    }
+    for (o, sums) in sums.into_iter().enumerate() {
+        for (k, sum) in sums.into_iter().enumerate() {
+            // SAFETY: the caller vouches for these addresses.
+            unsafe { _mm256_storeu_ps(y.add(o * y_stride + k * LANES), sum) };
+        }
+    }
+}
+
+/// `dw [O, C, 3, 3]`.
+pub(crate) fn backward_w(g: &Geometry, x: &[f32], dy: &[f32]) -> Vec<f32> {
+    // Summed as [blocks of 32 output channels][C][3 u][3 v][channels of the block, padded to whole vectors].
+    let lanes_out = g.c_out.next_multiple_of(LANES);
+    let by_block = parallel::sum_over(g.batch, lanes_out * g.c_in * 9, |n, dw| {
+        let x = &x[n * g.x_sample()..(n + 1) * g.x_sample()];
+        sample_backward_w(g, x, &dy[n * g.y_sample()..(n + 1) * g.y_sample()], dw);
+    });
+    let mut dw = vec![0.0; g.w_len()];
+    for (block, sums) in by_block.chunks(BLOCK * g.c_in * 9).enumerate() {
+        let width = sums.len() / (g.c_in * 9);
+        for (tap, sums) in sums.chunks_exact(width).enumerate() {
+            for (lane, sum) in sums.iter().take(g.c_out - block * BLOCK).enumerate() {
+                dw[(block * BLOCK + lane) * g.c_in * 9 + tap] = *sum;
+            }
+        }
+    }
+    dw
+}
+
+fn sample_backward_w(g: &Geometry, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    let padded = Padded::new(x, [g.c_in, g.h_in, g.w_in], g.padding);
+    let band_rows = (BAND_PIXELS_BACKWARD / g.w_out).clamp(1, g.h_out);
+    let mut band = BAND.take();
+    band.clear();
+    band.resize(band_rows * g.w_out * BLOCK, 0.0);
+    for first in (0..g.h_out).step_by(band_rows) {
+        let rows = band_rows.min(g.h_out - first);
+        for (block, dw) in dw.chunks_mut(BLOCK * g.c_in * 9).enumerate() {
+            let width = dw.len() / (g.c_in * 9);
+            let channels = width.min(g.c_out - block * BLOCK);
+            if channels < width {
+                band.fill(0.0);
+            }
+            for lane in 0..channels {
+                let plane = &dy[(block * BLOCK + lane) * g.y_plane() + first * g.w_out..][..rows * g.w_out];
+                for (to, from) in band[lane..].iter_mut().step_by(width).zip(plane) {
+                    *to = *from;
+                }
+            }
+            for (iu, dw) in dw.chunks_exact_mut(3 * width).enumerate() {
+                let (i, u) = (iu / 3, iu % 3);
+                let start = i * padded.plane() + (first + u) * padded.wp;
+                assert!(start + (rows - 1) * padded.wp + g.w_out + 2 <= padded.data.len());
+                assert!(rows * g.w_out * width <= band.len());
+                // SAFETY: `applies` found AVX2 and FMA. The kernel reads `x[r * wp + c + v]` for r < rows, c < w_out,
+                // v < 3 and `dy[(r * w_out + c) * width ..][..width]`, inside by the assertions, and adds to the
+                // chunk of `3 * width` sums.
+                unsafe {
+                    let x = padded.data.as_ptr().add(start);
+                    let extent = [rows, g.w_out, padded.wp];
+                    match width / LANES {
+                        1 => taps_3::<1>(x, extent, band.as_ptr(), dw.as_mut_ptr()),
+                        2 => taps_3::<2>(x, extent, band.as_ptr(), dw.as_mut_ptr()),
+                        3 => taps_3::<3>(x, extent, band.as_ptr(), dw.as_mut_ptr()),
+                        _ => taps_3::<4>(x, extent, band.as_ptr(), dw.as_mut_ptr()),
+                    }
+                }
+            }
+        }
+    }
+    BAND.set(band);
+    padded.give_back();
+}
+
+/// `dw[v * 8 V + k] += sum_{r, c} dy[(r w_out + c) 8 V + k] x[r wp + c + v]`, v < 3, k < 8 V.
+///
+/// # Safety
+/// AVX2 and FMA; every address of the formula must lie in the memory that the pointers may be used for.
+#[target_feature(enable = "avx2,fma")]
+unsafe fn taps_3<const V: usize>(
+    x: *const f32,
+    [rows, w_out, wp]: [usize; 3],
+    mut dy: *const f32,
+    dw: *mut f32,
+) {
+    let mut sums = [[_mm256_setzero_ps(); V]; 3];
+    for r in 0..rows {
+        for c in 0..w_out {
+            // SAFETY: the caller vouches for these addresses; `dy` ends at most one past the band.
+            unsafe {
+                let mut channels = [_mm256_setzero_ps(); V];
+                for (k, channels) in channels.iter_mut().enumerate() {
+                    *channels = _mm256_loadu_ps(dy.add(k * LANES));
+                }
+                for (v, sums) in sums.iter_mut().enumerate() {
+                    let pixel = _mm256_broadcast_ss(&*x.add(r * wp + c + v));
+                    for (sum, channels) in sums.iter_mut().zip(channels) {
+                        *sum = _mm256_fmadd_ps(channels, pixel, *sum);
+                    }
+                }
+                dy = dy.add(V * LANES);
+            }
+        }
+    }
+    for (v, sums) in sums.into_iter().enumerate() {
+        for (k, sum) in sums.into_iter().enumerate() {
+            // SAFETY: the caller vouches for `dw[..24 V]`.
+            unsafe {
+                let at = dw.add((v * V + k) * LANES);
+                _mm256_storeu_ps(at, _mm256_add_ps(_mm256_loadu_ps(at), sum));
+            }
+        }
+    }
+}
