@@ -4,7 +4,9 @@
 //! read keeps a [`Ledger`], so that "all events were read" is a statement that can be checked.
 
 pub mod augment;
+pub mod cache;
 pub mod datasets;
+pub mod filter;
 pub mod represent;
 pub mod synth;
 

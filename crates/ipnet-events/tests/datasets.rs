@@ -2,6 +2,8 @@
 
 #[path = "datasets/dvs_gesture.rs"]
 mod dvs_gesture;
+#[path = "datasets/gesture_chain.rs"]
+mod gesture_chain;
 #[path = "datasets/nmnist.rs"]
 mod nmnist;
 #[path = "formats/support.rs"]

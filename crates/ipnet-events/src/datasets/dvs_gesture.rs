@@ -9,6 +9,7 @@
 
 use super::labels::{LabelRow, read_labels};
 use super::{describe, entries};
+use crate::cache::SourceFiles;
 use crate::{Aedat31Reader, Dataset, Error, EventReader, Events, Part, Sample, SampleInfo, Shortfall};
 use std::path::{Path, PathBuf};
 
@@ -138,6 +139,15 @@ impl DvsGesture {
         Ok(state)
     }
 
+    /// Every recording's name and clips, in order.
+    pub(super) fn clips_by_recording(&self) -> Vec<(String, Vec<usize>)> {
+        let name = |path: &PathBuf| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let mut all: Vec<(String, Vec<usize>)> =
+            self.recordings.iter().map(|path| (name(path), Vec::new())).collect();
+        self.clips.iter().enumerate().for_each(|(i, clip)| all[clip.recording].1.push(i));
+        all
+    }
+
     fn add_recording(&mut self, path: PathBuf) -> Result<(), Error> {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let Some((user, group)) = parse_user(&stem) else {
@@ -223,6 +233,16 @@ impl Dataset for DvsGesture {
         }
         events.t.iter_mut().for_each(|t| *t -= row.start_us);
         Ok(Sample { events, label: row.class - 1, duration_us: row.end_us - row.start_us })
+    }
+}
+
+impl SourceFiles for DvsGesture {
+    fn source_files(&self) -> Vec<PathBuf> {
+        let labels = |path: &PathBuf| {
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            path.with_file_name(format!("{stem}_labels.csv"))
+        };
+        self.recordings.iter().flat_map(|path| [path.clone(), labels(path)]).collect()
     }
 }
 

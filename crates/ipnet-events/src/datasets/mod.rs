@@ -5,10 +5,12 @@
 //! missing when asked; a folder that is empty or something else is an error that names what was looked for.
 
 mod dvs_gesture;
+mod gesture_chain;
 mod labels;
 mod nmnist;
 
 pub use dvs_gesture::{Completeness, DvsGesture, GESTURE_CLASSES};
+pub use gesture_chain::{CHAIN_ORDER, ChainSpec, GestureChain};
 pub use nmnist::NMnist;
 
 use crate::Error;

@@ -6,6 +6,7 @@
 //! the file names only, not on the run's seed, so that every run keeps the same recordings unseen.
 
 use super::{describe, entries};
+use crate::cache::SourceFiles;
 use crate::nmnist_bin::{self, NMNIST_SENSOR};
 use crate::{Dataset, Error, Part, Sample, SampleInfo};
 use ipnet_rng::Stream;
@@ -120,6 +121,12 @@ impl Dataset for NMnist {
         let events = nmnist_bin::read(&self.paths[index])?;
         let end = events.t.last().map_or(0, |t| t + 1);
         Ok(Sample { events, label: self.samples[index].label, duration_us: end.max(Self::CLIP_US) })
+    }
+}
+
+impl SourceFiles for NMnist {
+    fn source_files(&self) -> Vec<PathBuf> {
+        self.paths.clone()
     }
 }
 
