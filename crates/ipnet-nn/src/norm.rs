@@ -40,18 +40,18 @@ impl BatchStats {
 }
 
 #[derive(Clone, Copy)]
-struct Extent {
-    channels: usize,
-    plane: usize,
-    batch: usize,
+pub(crate) struct Extent {
+    pub channels: usize,
+    pub plane: usize,
+    pub batch: usize,
 }
 
 impl Extent {
-    fn sample(&self) -> usize {
+    pub fn sample(&self) -> usize {
         self.channels * self.plane
     }
 
-    fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.batch * self.plane
     }
 
@@ -61,22 +61,34 @@ impl Extent {
         x.chunks_exact(self.sample()).map(move |sample| &sample[c * plane..(c + 1) * plane])
     }
 
-    fn check(x: &Tensor, gamma: &Tensor, beta: &Tensor, eps: f64) -> Result<Self> {
+    pub fn check(op: &'static str, x: &Tensor, gamma: &Tensor, beta: &Tensor, eps: f64) -> Result<Self> {
         let [batch, channels, rest @ ..] = x.dims() else {
-            return Err(Error::shape(OP, "x [N, C, ..]", x.shape()));
+            return Err(Error::shape(op, "x [N, C, ..]", x.shape()));
         };
         if x.elem_count() == 0 {
-            return Err(Error::shape(OP, "an x with at least one element", x.shape()));
+            return Err(Error::shape(op, "an x with at least one element", x.shape()));
         }
         for parameter in [gamma, beta] {
             if parameter.dims() != [*channels] {
-                return Err(Error::shape(OP, format!("gamma and beta [{channels}]"), parameter.shape()));
+                return Err(Error::shape(op, format!("gamma and beta [{channels}]"), parameter.shape()));
             }
         }
         if !(eps.is_finite() && eps > 0.0) {
-            return Err(Error::Option { op: OP, option: "eps", expected: "> 0", found: eps.to_string() });
+            return Err(Error::Option { op, option: "eps", expected: "> 0", found: eps.to_string() });
         }
         Ok(Self { channels: *channels, plane: rest.iter().product(), batch: *batch })
+    }
+
+    /// Statistics are one number per channel.
+    pub fn check_statistics(&self, op: &'static str, mean: &[f32], var: &[f32]) -> Result<()> {
+        if mean.len() == self.channels && var.len() == self.channels {
+            return Ok(());
+        }
+        Err(Error::Shape {
+            op,
+            expected: format!("statistics of {} channels", self.channels),
+            found: format!("mean of {}, variance of {}", mean.len(), var.len()),
+        })
     }
 }
 
@@ -86,7 +98,7 @@ impl Extent {
 /// # Errors
 /// Shapes that do not fit together, an empty `x`, `eps` not positive, a tensor that is not f32 on the CPU.
 pub fn batch_norm(x: &Tensor, gamma: &Tensor, beta: &Tensor, eps: f64) -> Result<(Tensor, BatchStats)> {
-    let extent = Extent::check(x, gamma, beta, eps)?;
+    let extent = Extent::check(OP, x, gamma, beta, eps)?;
     let (x, gamma, beta) = (operand(OP, x)?, operand(OP, gamma)?, operand(OP, beta)?);
     let stats = batch_stats(view(OP, &x)?.slice()?, &extent);
     let mean = stats.mean.clone();
@@ -120,14 +132,8 @@ pub fn batch_norm_eval(
     var: &[f32],
     eps: f64,
 ) -> Result<Tensor> {
-    let extent = Extent::check(x, gamma, beta, eps)?;
-    if mean.len() != extent.channels || var.len() != extent.channels {
-        return Err(Error::Shape {
-            op: OP,
-            expected: format!("statistics of {} channels", extent.channels),
-            found: format!("mean of {}, variance of {}", mean.len(), var.len()),
-        });
-    }
+    let extent = Extent::check(OP, x, gamma, beta, eps)?;
+    extent.check_statistics(OP, mean, var)?;
     let (x, gamma, beta) = (operand(OP, x)?, operand(OP, gamma)?, operand(OP, beta)?);
     let mean = mean.to_vec();
     let inv_sd = inverse_sd(var, eps);
@@ -140,11 +146,11 @@ pub fn batch_norm_eval(
     })
 }
 
-fn inverse_sd(var: &[f32], eps: f64) -> Vec<f32> {
+pub(crate) fn inverse_sd(var: &[f32], eps: f64) -> Vec<f32> {
     var.iter().map(|&var| (1.0 / (f64::from(var) + eps).sqrt()) as f32).collect()
 }
 
-fn batch_stats(x: &[f32], extent: &Extent) -> BatchStats {
+pub(crate) fn batch_stats(x: &[f32], extent: &Extent) -> BatchStats {
     let count = extent.count();
     let (mean, var) = (0..extent.channels)
         .into_par_iter()

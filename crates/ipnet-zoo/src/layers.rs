@@ -28,9 +28,7 @@ impl ConvStage {
     }
 
     pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor, Error> {
-        let y = ipnet_nn::conv2d(x, &self.weight, None, 1, 1)?;
-        let y = self.norm.forward(&y, mode)?;
-        Ok(ipnet_nn::avg_pool2d(&ipnet_nn::relu(&y)?, 2)?)
+        self.norm.relu_pool(&ipnet_nn::conv2d(x, &self.weight, None, 1, 1)?, mode)
     }
 
     /// Counts for `steps` frames of `height` x `width`.
@@ -69,19 +67,21 @@ impl BatchNorm {
         })
     }
 
-    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor, Error> {
+    /// Normalisation, ReLU and 2x2 average pooling, fused.
+    fn relu_pool(&self, x: &Tensor, mode: Mode) -> Result<Tensor, Error> {
+        let (gamma, beta) = (&self.gamma, &self.beta);
         if !mode.train {
             let (mean, variance) = (read_buffer(&self.mean), read_buffer(&self.variance));
-            return Ok(ipnet_nn::batch_norm_eval(
+            return Ok(ipnet_nn::batch_norm_relu_pool_eval(
                 x,
-                &self.gamma,
-                &self.beta,
+                gamma,
+                beta,
                 &mean,
                 &variance,
                 BATCH_NORM_EPS,
             )?);
         }
-        let (y, statistics) = ipnet_nn::batch_norm(x, &self.gamma, &self.beta, BATCH_NORM_EPS)?;
+        let (y, statistics) = ipnet_nn::batch_norm_relu_pool(x, gamma, beta, BATCH_NORM_EPS)?;
         blend(&self.mean, &statistics.mean);
         blend(&self.variance, &statistics.unbiased_var());
         Ok(y)

@@ -278,3 +278,42 @@ fn mean_over_time_averages_steps() {
         |p| (0..8).map(|i| (p[0][i] + p[0][8 + i] + p[0][16 + i]) / 3.0).collect(),
     );
 }
+
+/// `y = avg_2x2(max(0, batch_norm(x)))`; odd rows and columns count in the statistics and stand in no window.
+#[test]
+fn the_fused_stage_is_normalisation_relu_and_pool() {
+    let fused = |p: &[Vec<f64>], [n, c, h, w]: [usize; 4], v: Vec<f64>| {
+        let rectified: Vec<f64> = v.iter().map(|v| v.max(0.0)).collect();
+        assert_eq!(p[1].len(), c);
+        pool_f64(&rectified, [n * c, h, w], 2, |cells| cells.iter().sum::<f64>() / 4.0)
+    };
+    for dims in [[3, 2, 4, 6], [2, 3, 5, 7], [1, 1, 2, 2], [4, 2, 3, 2]] {
+        let [n, c, h, w] = dims;
+        let inputs = [
+            Array::normal("stage/x", &dims).scaled(2.0, 0.7),
+            Array::normal("stage/gamma", &[c]),
+            Array::normal("stage/beta", &[c]),
+        ];
+        check(
+            &format!("batch_norm_relu_pool {dims:?}"),
+            &inputs,
+            5e-5,
+            |t| batch_norm_relu_pool(&t[0], &t[1], &t[2], 1e-2).unwrap().0,
+            |p| fused(p, dims, batch_norm_f64(p, [n, c, h * w], 1e-2)),
+        );
+        let (mean, var) = (vec![0.5_f32; c], vec![2.0_f32; c]);
+        check(
+            &format!("batch_norm_relu_pool_eval {dims:?}"),
+            &inputs,
+            1e-5,
+            |t| batch_norm_relu_pool_eval(&t[0], &t[1], &t[2], &mean, &var, 1e-2).unwrap(),
+            |p| {
+                let v = |(i, x): (usize, &f64)| {
+                    let channel = i / (h * w) % c;
+                    p[1][channel] * (x - 0.5) / 2.01_f64.sqrt() + p[2][channel]
+                };
+                fused(p, dims, p[0].iter().enumerate().map(v).collect())
+            },
+        );
+    }
+}

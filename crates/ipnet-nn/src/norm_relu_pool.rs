@@ -1,0 +1,197 @@
+//! Batch normalisation, ReLU and 2x2 average pooling as one operation: the tail of a convolutional stage.
+//!
+//! `y[i, j] = 1/4 sum over the window of max(0, v)`, `v = gamma[c] (x - mean[c]) / sqrt(var[c] + eps) + beta[c]`.
+//! With `g = dy / 4` at the pixels of a window where `v > 0` and 0 elsewhere, the rest is [`crate::batch_norm`]'s backward
+//! for `dv = g`. A last odd row or column is normalised by, and counts in, the statistics but stands in no window.
+//!
+//! Design decision: as three operations, `v`, `max(0, v)` and their two gradients are written to memory, each as large as
+//! `x`; here only `y` and `dx` are, and `v` is computed again from `x` where it is needed.
+
+use candle_core::Tensor;
+use rayon::prelude::*;
+
+use crate::autograd::{BackwardArgs, operand, record3, view};
+use crate::error::{Error, Result};
+use crate::norm::{BatchStats, Extent, batch_stats, inverse_sd};
+use crate::parallel;
+
+const OP: &str = "batch_norm_relu_pool";
+
+/// What the operation does to each plane of a channel.
+struct Stage {
+    extent: Extent,
+    height: usize,
+    width: usize,
+    mean: Vec<f32>,
+    inv_sd: Vec<f32>,
+    /// Whether the statistics are the batch's own, so that they have a gradient.
+    of_batch: bool,
+}
+
+/// `x [N, C, H, W]` to `y [N, C, H / 2, W / 2]` (rounded down) by the statistics of the batch, which are returned too.
+///
+/// # Errors
+/// Shapes that do not fit together, `H` or `W` below 2, `eps` not positive, a tensor that is not f32 on the CPU.
+pub fn batch_norm_relu_pool(
+    x: &Tensor,
+    gamma: &Tensor,
+    beta: &Tensor,
+    eps: f64,
+) -> Result<(Tensor, BatchStats)> {
+    let (extent, height, width) = check(x, gamma, beta, eps)?;
+    let x = operand(OP, x)?;
+    let stats = batch_stats(view(OP, &x)?.slice()?, &extent);
+    let inv_sd = inverse_sd(&stats.var, eps);
+    let stage = Stage { extent, height, width, mean: stats.mean.clone(), inv_sd, of_batch: true };
+    Ok((stage.record(&x, gamma, beta)?, stats))
+}
+
+/// As [`batch_norm_relu_pool`], with the statistics `mean [C]` and `var [C]` given instead of taken from the batch.
+///
+/// # Errors
+/// As [`batch_norm_relu_pool`], and statistics of another length.
+pub fn batch_norm_relu_pool_eval(
+    x: &Tensor,
+    gamma: &Tensor,
+    beta: &Tensor,
+    mean: &[f32],
+    var: &[f32],
+    eps: f64,
+) -> Result<Tensor> {
+    let (extent, height, width) = check(x, gamma, beta, eps)?;
+    extent.check_statistics(OP, mean, var)?;
+    let (mean, inv_sd) = (mean.to_vec(), inverse_sd(var, eps));
+    Stage { extent, height, width, mean, inv_sd, of_batch: false }.record(&operand(OP, x)?, gamma, beta)
+}
+
+fn check(x: &Tensor, gamma: &Tensor, beta: &Tensor, eps: f64) -> Result<(Extent, usize, usize)> {
+    match x.dims() {
+        &[_, _, height, width] if height >= 2 && width >= 2 => {
+            Ok((Extent::check(OP, x, gamma, beta, eps)?, height, width))
+        }
+        _ => Err(Error::shape(OP, "x [N, C, H >= 2, W >= 2]", x.shape())),
+    }
+}
+
+impl Stage {
+    fn pooled(&self) -> usize {
+        (self.height / 2) * (self.width / 2)
+    }
+
+    fn record(self, x: &Tensor, gamma: &Tensor, beta: &Tensor) -> Result<Tensor> {
+        let (gamma, beta) = (operand(OP, gamma)?, operand(OP, beta)?);
+        let y = {
+            let (x, gamma, beta) = (view(OP, x)?, view(OP, &gamma)?, view(OP, &beta)?);
+            self.forward(x.slice()?, gamma.slice()?, beta.slice()?)
+        };
+        let shape = (self.extent.batch, self.extent.channels, self.height / 2, self.width / 2);
+        record3(OP, [x, &gamma, &beta], y, shape, move |args| Ok(self.backward(&args)))
+    }
+
+    /// `scale`, `centre` and `shift` of `v = (x - centre) scale + shift` in channel `c`.
+    fn affine(&self, gamma: &[f32], beta: &[f32], c: usize) -> (f32, f32, f32) {
+        (gamma[c] * self.inv_sd[c], self.mean[c], beta[c])
+    }
+
+    fn forward(&self, x: &[f32], gamma: &[f32], beta: &[f32]) -> Vec<f32> {
+        let (plane, pooled, width) = (self.extent.plane, self.pooled(), self.width);
+        let mut y = vec![0.0; self.extent.batch * self.extent.channels * pooled];
+        let samples = y.par_chunks_mut(self.extent.channels * pooled).zip(x.par_chunks(self.extent.sample()));
+        samples.for_each_init(
+            || vec![0.0_f32; width],
+            |row, (y, x)| {
+                for (c, (y, x)) in y.chunks_exact_mut(pooled).zip(x.chunks_exact(plane)).enumerate() {
+                    let (scale, centre, shift) = self.affine(gamma, beta, c);
+                    // `v.max(0)` would turn the NaN of a diverged layer into 0.
+                    let relu = |x: f32| {
+                        let v = (x - centre) * scale + shift;
+                        if v < 0.0 { 0.0 } else { v }
+                    };
+                    for (y, rows) in y.chunks_exact_mut(width / 2).zip(x.chunks_exact(2 * width)) {
+                        let (upper, lower) = rows.split_at(width);
+                        for (sum, (&upper, &lower)) in row.iter_mut().zip(upper.iter().zip(lower)) {
+                            *sum = relu(upper) + relu(lower);
+                        }
+                        for (y, pair) in y.iter_mut().zip(row.as_chunks::<2>().0) {
+                            *y = 0.25 * (pair[0] + pair[1]);
+                        }
+                    }
+                }
+            },
+        );
+        y
+    }
+
+    /// `g` of one plane: the gradient of `v`, 0 outside of all windows.
+    fn gradient_of_v(&self, (scale, centre, shift): (f32, f32, f32), x: &[f32], dy: &[f32], g: &mut [f32]) {
+        let width = self.width;
+        let windows = 2 * width * (self.height / 2);
+        g[windows..].fill(0.0);
+        let rows = g[..windows].chunks_exact_mut(2 * width).zip(x.chunks_exact(2 * width));
+        for ((g, x), dy) in rows.zip(dy.chunks_exact(width / 2)) {
+            let (upper, lower) = g.split_at_mut(width);
+            for (pair, &dy) in upper.as_chunks_mut::<2>().0.iter_mut().zip(dy) {
+                *pair = [0.25 * dy; 2];
+            }
+            if width % 2 == 1 {
+                upper[width - 1] = 0.0;
+            }
+            lower.copy_from_slice(upper);
+            for (g, &x) in g.iter_mut().zip(x) {
+                let v = (x - centre) * scale + shift;
+                *g = if v > 0.0 { *g } else { 0.0 };
+            }
+        }
+    }
+
+    fn backward(&self, args: &BackwardArgs<'_, 3>) -> [Option<Vec<f32>>; 3] {
+        let [x, gamma, beta] = args.inputs;
+        let (extent, plane, pooled) = (&self.extent, self.extent.plane, self.pooled());
+        let channels = extent.channels;
+        // Sums of g and g (x - mean) of each plane, added over the batch in order.
+        let sums: Vec<(f64, f64)> = x
+            .par_chunks(extent.sample())
+            .zip(args.grad.par_chunks(channels * pooled))
+            .map_init(
+                || vec![0.0_f32; plane],
+                |g, (x, dy)| {
+                    let planes = x.chunks_exact(plane).zip(dy.chunks_exact(pooled)).enumerate();
+                    planes
+                        .map(|(c, (x, dy))| {
+                            self.gradient_of_v(self.affine(gamma, beta, c), x, dy, g);
+                            let mean = self.mean[c];
+                            (parallel::sum(g), parallel::sum_by(x, g, |x, g| (x - mean) * g))
+                        })
+                        .collect::<Vec<_>>()
+                },
+            )
+            .flatten_iter()
+            .collect();
+        let total = |c: usize, pick: fn(&(f64, f64)) -> f64| -> f64 {
+            sums.iter().skip(c).step_by(channels).map(pick).sum()
+        };
+        let dbeta: Vec<f32> = (0..channels).map(|c| total(c, |sums| sums.0) as f32).collect();
+        let dgamma: Vec<f32> =
+            (0..channels).map(|c| (total(c, |sums| sums.1) * f64::from(self.inv_sd[c])) as f32).collect();
+        let dx = args.needs[0].then(|| {
+            let mut dx = vec![0.0; x.len()];
+            let samples = dx.par_chunks_mut(extent.sample()).zip(x.par_chunks(extent.sample()));
+            samples.zip(args.grad.par_chunks(channels * pooled)).for_each(|((dx, x), dy)| {
+                let planes = dx.chunks_exact_mut(plane).zip(x.chunks_exact(plane));
+                for (c, ((dx, x), dy)) in planes.zip(dy.chunks_exact(pooled)).enumerate() {
+                    let affine = self.affine(gamma, beta, c);
+                    self.gradient_of_v(affine, x, dy, dx);
+                    // dx = a (g - dbeta / m - h dgamma / m), the last two only where the batch made the statistics.
+                    let (a, centre, _) = affine;
+                    let m = if self.of_batch { extent.count() as f32 } else { f32::INFINITY };
+                    let (b, shift) = (-a * dgamma[c] * self.inv_sd[c] / m, -a * dbeta[c] / m);
+                    for (dx, &x) in dx.iter_mut().zip(x) {
+                        *dx = a * *dx + b * (x - centre) + shift;
+                    }
+                }
+            });
+            dx
+        });
+        [dx, Some(dgamma), Some(dbeta)]
+    }
+}
