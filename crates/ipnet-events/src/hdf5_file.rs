@@ -87,7 +87,7 @@ impl Column {
 
     /// Rows `range`.
     pub fn rows(&self, range: Range<usize>) -> Result<Rows, Error> {
-        use TypeDescriptor::{Boolean, Enum, Float, Integer, Unsigned};
+        use TypeDescriptor::{Boolean, Float, Integer, Unsigned};
         use hdf5::types::IntSize;
         let error = library(&self.path, &self.name);
         match &self.kind {
@@ -97,7 +97,7 @@ impl Column {
             Unsigned(IntSize::U8) => self.raw(range).map(Rows::U64),
             Integer(_) | Unsigned(_) => self.raw(range).map(Rows::I64),
             Float(FloatSize::U8 | FloatSize::U4) => self.raw(range).map(Rows::F64),
-            Enum(_) | _ => {
+            _ => {
                 return Err(fault(&self.path, &self.name, "numbers", self.kind.to_string()));
             }
         }

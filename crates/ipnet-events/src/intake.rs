@@ -89,8 +89,23 @@ impl Intake {
 
     /// Appends events that come as columns, if not one of them is to be dropped; else leaves `out` as it is and
     /// says false, for the caller to go through them one by one.
+    pub fn take_columns(&mut self, out: &mut Events, t: &[u64], x: &[u16], y: &[u16], on: &[bool]) -> bool {
+        let before = out.len();
+        out.t.extend_from_slice(t);
+        out.x.extend_from_slice(x);
+        out.y.extend_from_slice(y);
+        out.polarity.extend_from_slice(on);
+        if !self.block_fits(out, before) {
+            out.truncate(before);
+            return false;
+        }
+        self.ledger.events += t.len() as u64;
+        true
+    }
+
+    /// As [`Intake::take_columns`], for columns as HDF5 files hold them.
     #[cfg(feature = "hdf5")]
-    pub fn take_columns(&mut self, out: &mut Events, t: &[i64], x: &[u16], y: &[u16], p: &[i8]) -> bool {
+    pub fn take_signed(&mut self, out: &mut Events, t: &[i64], x: &[u16], y: &[u16], p: &[i8]) -> bool {
         let before = out.len();
         let sound = t.iter().fold(true, |ok, &t| ok & (t >= 0))
             & p.iter().fold(true, |ok, &p| ok & (-1..=1).contains(&p));
@@ -183,5 +198,87 @@ impl Intake {
                 Err(source.fault(offset, format!("{expected} bytes of {item}"), format!("{found} bytes")))
             }
         }
+    }
+}
+
+/// Where among `records` a 32-bit clock wraps: the index of the first event whose time lies more than half the
+/// clock's range before the one ahead of it (`last` for the first), or the number of records.
+///
+/// Smaller steps back are left to [`Intake`].
+pub(crate) fn wrap_position<const N: usize>(
+    records: &[[u8; N]],
+    last: u32,
+    time: impl Fn(&[u8; N]) -> u32,
+) -> usize {
+    let wraps = |before: u32, now: u32| before > now && before - now > 1 << 31;
+    let Some(first) = records.first() else { return 0 };
+    if wraps(last, time(first)) {
+        return 0;
+    }
+    let any = records.windows(2).fold(false, |any, w| any | wraps(time(&w[0]), time(&w[1])));
+    if !any {
+        return records.len();
+    }
+    let at = records.windows(2).position(|w| wraps(time(&w[0]), time(&w[1])));
+    at.map_or(records.len(), |i| i + 1)
+}
+
+/// Events of formats whose words are not all events, gathered in columns that stay in the first-level cache.
+pub(crate) struct Stage {
+    t: [u64; STAGE],
+    x: [u16; STAGE],
+    y: [u16; STAGE],
+    on: [bool; STAGE],
+    /// Offset of each event's word from the first of the words being decoded.
+    at: [u32; STAGE],
+    len: usize,
+}
+
+/// Events of a [`Stage`].
+pub(crate) const STAGE: usize = 1024;
+
+impl Stage {
+    /// An empty stage.
+    pub fn new() -> Box<Self> {
+        Box::new(Self {
+            t: [0; STAGE],
+            x: [0; STAGE],
+            y: [0; STAGE],
+            on: [false; STAGE],
+            at: [0; STAGE],
+            len: 0,
+        })
+    }
+
+    /// Events there is room for.
+    pub fn room(&self) -> usize {
+        STAGE - self.len
+    }
+
+    /// Adds an event; there must be room.
+    #[inline(always)]
+    pub fn push(&mut self, t: u64, x: u16, y: u16, on: bool, at: u32) {
+        let i = self.len & (STAGE - 1);
+        self.t[i] = t;
+        self.x[i] = x;
+        self.y[i] = y;
+        self.on[i] = on;
+        self.at[i] = at;
+        self.len += 1;
+    }
+
+    /// Hands the events to `intake`.
+    pub fn flush(&mut self, intake: &mut Intake, out: &mut Events, place: &impl Place) -> Result<(), Error> {
+        let n = std::mem::take(&mut self.len);
+        if intake.take_columns(out, &self.t[..n], &self.x[..n], &self.y[..n], &self.on[..n]) {
+            return Ok(());
+        }
+        for i in 0..n {
+            let (t, x, y, polarity) = (self.t[i], self.x[i], self.y[i], self.on[i]);
+            let raw = Raw { t, x, y, polarity, mark: Mark::Event };
+            let at = u64::from(self.at[i]);
+            intake.take_one(out, raw, |expected, found| place.fault_at(at, expected, found))?;
+        }
+        Ok(())
     }
 }

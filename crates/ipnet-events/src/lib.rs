@@ -19,20 +19,30 @@ pub use error::Error;
 pub use events::Events;
 
 // Formats: what they share, then one module each.
+mod format;
 #[cfg(feature = "hdf5")]
 mod hdf5_file;
 mod intake;
+mod raw_header;
 mod reader;
 mod source;
 mod writer;
 
+pub mod aedat2;
 pub mod aedat31;
+pub mod aedat4;
+pub mod csv_text;
+pub mod dat;
 #[cfg(feature = "hdf5")]
 pub mod ddd20;
+pub mod evt2;
+pub mod evt3;
 #[cfg(feature = "hdf5")]
 pub mod h5;
 pub mod nmnist_bin;
 
+pub use aedat4::{Aedat4Reader, Aedat4Writer};
 pub use aedat31::{Aedat31Reader, Aedat31Writer};
+pub use format::{Format, OpenOptions, open};
 pub use reader::{CHUNK_EVENTS, EventReader, Ledger, Shortfall};
 pub use writer::EventWriter;

@@ -33,23 +33,40 @@ pub(crate) struct Source {
     start: usize,
     end: usize,
     offset: u64,
+    file_bytes: u64,
 }
 
 impl Source {
     /// Opens the file at `path`.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let file = File::open(path).map_err(|e| Error::io(path, e))?;
-        Ok(Self::new(Box::new(file), path))
+        // Devices and pipes have no length; then nothing is known of what is left.
+        let file_bytes = file.metadata().map_or(0, |data| data.len());
+        Ok(Self { file_bytes, ..Self::new(Box::new(file), path) })
     }
 
     /// Reads `input`; `path` names it in errors.
     pub fn new(input: Box<dyn Read + Send>, path: &Path) -> Self {
-        Self { path: path.to_path_buf(), input, buffer: vec![0; READ_BYTES], start: 0, end: 0, offset: 0 }
+        Self {
+            path: path.to_path_buf(),
+            input,
+            buffer: vec![0; READ_BYTES],
+            start: 0,
+            end: 0,
+            offset: 0,
+            file_bytes: 0,
+        }
     }
 
     /// Offset in the file of the next byte.
     pub fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// Whole items of `item_bytes` that the rest of the file has room for; 0 where its length is not known.
+    pub fn items_left(&self, item_bytes: usize) -> usize {
+        let left = self.file_bytes.saturating_sub(self.offset) / item_bytes as u64;
+        usize::try_from(left).unwrap_or(0)
     }
 
     /// The next bytes: at least `count`, or all that are left when the file ends before.
@@ -111,9 +128,10 @@ impl Source {
         self.skip(u64::MAX)
     }
 
-    /// The next line without its line end, if it starts with `first` and is not longer than `limit`.
+    /// The next line without its line end, if it starts with `first` and is text; `None` where data begin.
     ///
-    /// Bytes that are not ASCII become `?`: header text is only ever compared and parsed, never shown as a name.
+    /// Control characters tell data from text, as data may start with the byte that starts header lines. Bytes that
+    /// are not ASCII become `?`: header text is only ever compared and parsed, never shown as a name.
     pub fn line(&mut self, first: u8, limit: usize) -> Result<Option<String>, Error> {
         if self.peek(1)?.first() != Some(&first) {
             return Ok(None);
@@ -121,7 +139,11 @@ impl Source {
         let mut want = 256;
         loop {
             let bytes = self.peek(want)?;
-            if let Some(end) = bytes.iter().position(|&b| b == b'\n') {
+            let end = bytes.iter().position(|&b| b < b' ' && b != b'\t' && b != b'\r');
+            if let Some(end) = end {
+                if bytes[end] != b'\n' {
+                    return Ok(None);
+                }
                 let text = bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end]);
                 let text = text.iter().map(|&b| if b.is_ascii() { b as char } else { '?' }).collect();
                 self.consume(end + 1);

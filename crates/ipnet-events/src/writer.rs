@@ -43,6 +43,21 @@ impl PartialFile {
         self.file.write_all(bytes).map_err(|e| Error::io(&self.path, e))
     }
 
+    /// The path the file will have.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Overwrites bytes already written, e.g. a length that is known only at the end.
+    pub fn overwrite(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        use std::io::{Seek, SeekFrom};
+        let error = |e| Error::io(&self.path, e);
+        self.file.seek(SeekFrom::Start(offset)).map_err(error)?;
+        self.file.write_all(bytes).map_err(error)?;
+        self.file.seek(SeekFrom::End(0)).map_err(error)?;
+        Ok(())
+    }
+
     /// Puts the whole file in its place.
     pub fn finish(mut self) -> Result<(), Error> {
         self.file.flush().map_err(|e| Error::io(&self.path, e))?;
@@ -94,4 +109,28 @@ pub(crate) fn check_order_and_bounds(
         *last_t = events.t[i];
     }
     Ok(())
+}
+
+/// Checks that a time fits a clock of `bits` bits.
+pub(crate) fn check_end(last_t: u64, bits: u32) -> Result<(), Error> {
+    if last_t >> bits == 0 {
+        return Ok(());
+    }
+    Err(Error::Argument {
+        what: "time to write".into(),
+        expected: format!("less than 2^{bits} us"),
+        found: format!("{last_t} us"),
+    })
+}
+
+/// Checks that both sides of a sensor are from 1 to `max`.
+pub(crate) fn check_sensor(sensor: (u16, u16), max: u16) -> Result<(), Error> {
+    if (1..=max).contains(&sensor.0) && (1..=max).contains(&sensor.1) {
+        return Ok(());
+    }
+    Err(Error::Argument {
+        what: "sensor size".into(),
+        expected: format!("sides from 1 to {max}"),
+        found: format!("{} x {}", sensor.0, sensor.1),
+    })
 }

@@ -1,7 +1,7 @@
 //! AEDAT 3.1, written: packets of up to 4096 polarity events, a new one wherever the 31-bit time wraps.
 
 use super::header::{EVENT_BYTES, PACKET_HEADER_BYTES, POLARITY, SIZE_LINE, sensor_name};
-use crate::writer::{EventWriter, PartialFile, check_order_and_bounds};
+use crate::writer::{EventWriter, PartialFile, check_end, check_order_and_bounds, check_sensor};
 use crate::{Error, Events};
 use std::path::Path;
 
@@ -23,13 +23,7 @@ impl Aedat31Writer {
     /// # Errors
     /// A sensor wider or higher than the format's 15 bits, or a file that cannot be made.
     pub fn create(path: impl AsRef<Path>, sensor: (u16, u16)) -> Result<Self, Error> {
-        if sensor.0 == 0 || sensor.1 == 0 || sensor.0 > MAX_SIDE || sensor.1 > MAX_SIDE {
-            return Err(Error::Argument {
-                what: "sensor size".into(),
-                expected: format!("sides from 1 to {MAX_SIDE}"),
-                found: format!("{} x {}", sensor.0, sensor.1),
-            });
-        }
+        check_sensor(sensor, MAX_SIDE)?;
         let mut file = PartialFile::create(path.as_ref())?;
         let mut header = String::from("#!AER-DAT3.1\r\n#Format: RAW\r\n");
         header += &format!("#Source 1: {}\r\n", sensor_name(sensor).unwrap_or("unknown"));
@@ -61,13 +55,7 @@ impl Aedat31Writer {
 impl EventWriter for Aedat31Writer {
     fn write(&mut self, events: &Events) -> Result<(), Error> {
         check_order_and_bounds(events, self.sensor, &mut self.last_t)?;
-        if self.last_t >> 62 != 0 {
-            return Err(Error::Argument {
-                what: "time to write".into(),
-                expected: "less than 2^62 us".into(),
-                found: format!("{} us", self.last_t),
-            });
-        }
+        check_end(self.last_t, 62)?;
         let full = PACKET_HEADER_BYTES + PACKET_EVENTS * EVENT_BYTES;
         for i in 0..events.len() {
             let t = events.t[i];

@@ -42,7 +42,7 @@ impl Signal {
                 }
                 continue;
             }
-            if !(host_us > 0.0 && host_us < 9e15) || !value.is_finite() {
+            if !(host_us > 0.0 && host_us < 9e15 && value.is_finite()) {
                 return Err(fault(
                     path,
                     item(),

@@ -20,6 +20,9 @@ pub use header::{Signal, signal_names};
 /// Size of the sensor `(width, height)`.
 pub const DDD20_SENSOR: (u16, u16) = (346, 260);
 
+/// The host's time at the start of recordings that have no other [Unix us]: 2 July 2017, as the first of DDD-20.
+pub const DEFAULT_HOST_START_US: i64 = 1_499_023_757_000_000;
+
 /// A frame of the DAVIS346, 260 rows of 346 pixels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {

@@ -84,7 +84,7 @@ impl H5Reader {
         self.intake.ledger.bytes += (range.len() * 13) as u64;
         self.next = range.end;
         if let (Rows::I64(t), Rows::U16(x), Rows::U16(y), Rows::I8(p)) = (&ct, &cx, &cy, &cp)
-            && self.intake.take_columns(out, t, x, y, p)
+            && self.intake.take_signed(out, t, x, y, p)
         {
             return Ok(());
         }
@@ -139,6 +139,11 @@ impl EventReader for H5Reader {
             }
         }
         Ok(out.len() - before)
+    }
+
+    fn events_left_at_most(&self) -> usize {
+        // A dataset may claim rows that are not stored, so a claim beyond a slab is not believed.
+        (self.rows - self.next).min(MAX_SLAB_ROWS)
     }
 
     fn ledger(&self) -> &Ledger {

@@ -2,7 +2,7 @@
 
 use super::GROUP;
 use crate::hdf5_file::{PartialHdf5, library};
-use crate::writer::{EventWriter, check_order_and_bounds};
+use crate::writer::{EventWriter, check_end, check_order_and_bounds};
 use crate::{Error, Events};
 use hdf5::{Dataset, Extent};
 use std::path::Path;
@@ -69,13 +69,7 @@ impl H5Writer {
 impl EventWriter for H5Writer {
     fn write(&mut self, events: &Events) -> Result<(), Error> {
         check_order_and_bounds(events, self.sensor, &mut self.last_t)?;
-        if i64::try_from(self.last_t).is_err() {
-            return Err(Error::Argument {
-                what: "time to write".into(),
-                expected: "less than 2^63 us".into(),
-                found: format!("{} us", self.last_t),
-            });
-        }
+        check_end(self.last_t, 63)?;
         let mut start = 0;
         while start < events.len() {
             let end = events.len().min(start + CHUNK_ROWS - self.pending.len());

@@ -78,6 +78,10 @@ impl EventReader for NmnistReader {
         Ok(out.len() - before)
     }
 
+    fn events_left_at_most(&self) -> usize {
+        self.source.items_left(EVENT_BYTES)
+    }
+
     fn ledger(&self) -> &Ledger {
         &self.intake.ledger
     }

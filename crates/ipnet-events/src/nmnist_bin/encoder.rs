@@ -1,11 +1,9 @@
 //! N-MNIST `.bin`, written; times up to 2^23 us, as the format holds.
 
 use super::WRAP_ROW;
-use crate::writer::{EventWriter, PartialFile, check_order_and_bounds};
+use crate::writer::{EventWriter, PartialFile, check_end, check_order_and_bounds};
 use crate::{Error, Events};
 use std::path::Path;
-
-const END_US: u64 = 1 << 23;
 
 /// A writer of `.bin` recordings.
 pub struct NmnistWriter {
@@ -35,13 +33,7 @@ impl NmnistWriter {
 impl EventWriter for NmnistWriter {
     fn write(&mut self, events: &Events) -> Result<(), Error> {
         check_order_and_bounds(events, self.sensor, &mut self.last_t)?;
-        if self.last_t >= END_US {
-            return Err(Error::Argument {
-                what: "time to write".into(),
-                expected: format!("less than {END_US} us"),
-                found: format!("{} us", self.last_t),
-            });
-        }
+        check_end(self.last_t, 23)?;
         for i in 0..events.len() {
             let [_, high, middle, low] = (events.t[i] as u32).to_be_bytes();
             let high = high | u8::from(events.polarity[i]) << 7;
