@@ -15,7 +15,7 @@ pub enum Firing {
 
 /// A step law, how it fires, and the coordinates of its random draws.
 ///
-/// The draws of a step are `Philox4x32-10` at (seed, layer, step, neuron), where `step` counts from
+/// The firing and the noise of a step are `Philox4x32-10` at (seed, layer, step, neuron), where `step` counts from
 /// `step_offset` and `neuron` from `neuron_offset`: a stream cut in time, or a batch cut in parts, draws the
 /// same numbers when the offsets say where the part lies.
 #[derive(Debug, Clone)]
@@ -26,18 +26,29 @@ pub struct ScanConfig {
     pub firing: Firing,
     /// Seed of the run (or of the training step).
     pub seed: u64,
+    /// Seed of the chip: places the spread between devices, which no training step may change.
+    pub device_seed: u64,
     /// Which layer of the network this is.
     pub layer: u32,
     /// Absolute number of the first step.
     pub step_offset: u64,
     /// Absolute number of the first neuron, counted over the whole batch: (first sample) x (neurons a sample).
+    /// Devices are numbered inside a sample and start at 0 whatever the offset.
     pub neuron_offset: u64,
 }
 
 impl ScanConfig {
-    /// Expected firing of `law`; the seed only places the spread between devices, if the law has one.
+    /// Expected firing of `law`, all seeds and offsets 0.
     pub fn expected(law: Arc<StepLaw>) -> Self {
-        Self { law, firing: Firing::Expected, seed: 0, layer: 0, step_offset: 0, neuron_offset: 0 }
+        Self {
+            law,
+            firing: Firing::Expected,
+            seed: 0,
+            device_seed: 0,
+            layer: 0,
+            step_offset: 0,
+            neuron_offset: 0,
+        }
     }
 
     /// Sampled firing of `law` in layer `layer` of a run with `seed`.

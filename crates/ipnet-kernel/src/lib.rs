@@ -1,11 +1,19 @@
 //! The fused step law over time as one candle operation, and the LIF baselines on the same machinery.
 
+mod backend;
 mod composed;
 mod config;
+pub mod cpu;
 mod error;
+mod reference;
+mod scan;
 
+pub use backend::ScanBackend;
 pub use config::{AlifConfig, Firing, LifConfig, Reset, ScanConfig};
+pub use cpu::CpuBackend;
 pub use error::{Error, Result};
+pub use reference::ReferenceBackend;
+pub use scan::{ScanShape, ThermalBackward, ThermalForward, ThermalScan};
 
 use candle_core::Tensor;
 

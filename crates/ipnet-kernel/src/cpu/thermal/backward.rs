@@ -1,0 +1,188 @@
+//! One time step of a row of neurons, backward.
+//!
+//! With `y_t` what forward sent on (p or s, the same to the gradient), `g = dL/dy_t`, and `G_i = dL/dT_i` at
+//! the start of the next slot:
+//! ```text
+//! gp      = g + sum_i a_i r_i G_i                                 a firing is seen and heats
+//! gq      = gp exp(q) exp(-exp(q))                                (a table has dp/du and dp/dtheta themselves)
+//! gtheta  = gq dq/dtheta
+//! gu      = gq dq/du + 2 u (h_self gtheta + sum_i a_i h_i G_i)
+//! G_i    <- a_i G_i + gtheta
+//! gw      = gu where 0 <= gain x + bias <= v_max, else 0          both edges open, as in PyTorch's clamp
+//! dL/dx   = gain gw,  dL/dgain += x gw,  dL/dbias += gw
+//! ```
+
+use super::forward::NeuronRows;
+use super::law::{Packed, Q_RANGE, Switch};
+use crate::cpu::block::{rows, rows_mut};
+use crate::cpu::vector::{Job, Real, Simd, Vector};
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+/// `dy/du` and `dy/dtheta` of a step, from the drive and the heat at its start.
+pub(crate) struct Slopes<'a, E, K, const P: usize, const SPREAD: bool> {
+    pub law: &'a Packed<E>,
+    pub switch: K,
+    pub x: &'a [E],
+    pub neurons: NeuronRows<'a, E>,
+    pub heat: &'a [E],
+    /// Three rows: q (unused by a table), d/du, d/dtheta.
+    pub slopes: &'a mut [E],
+}
+
+impl<E: Real, K: Switch<E>, const P: usize, const SPREAD: bool> Job<E> for Slopes<'_, E, K, P, SPREAD> {
+    #[inline(always)]
+    fn run<S: Simd<E = E>>(mut self, simd: S) {
+        let whole = self.x.len() / S::WIDTH * S::WIDTH;
+        self.part(simd, 0..whole);
+        self.part(simd.tail(), whole..self.x.len());
+    }
+}
+
+impl<E: Real, K: Switch<E>, const P: usize, const SPREAD: bool> Slopes<'_, E, K, P, SPREAD> {
+    #[inline(always)]
+    fn part<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
+        let law = self.law;
+        let v = |value| simd.splat(value);
+        let (zero, one) = (v(E::from_f64(0.0)), v(E::from_f64(1.0)));
+        let (v_max, self_heat) = (v(law.v_max), v(law.self_heat));
+        let switch = self.switch.ready(simd);
+        let x = S::chunks(&self.x[range.clone()]);
+        let n = x.len();
+        let gain = &S::chunks(&self.neurons.gain[range.clone()])[..n];
+        let bias = &S::chunks(&self.neurons.bias[range.clone()])[..n];
+        let spread_range = if SPREAD { range.clone() } else { 0..0 };
+        let sensitivity = S::chunks(&self.neurons.sensitivity[spread_range.clone()]);
+        let heating = S::chunks(&self.neurons.heating[spread_range.clone()]);
+        let barrier = S::chunks(&self.neurons.barrier[spread_range]);
+        let width = self.x.len();
+        let heat = rows::<E, P>(self.heat, width).map(|row| &S::chunks(&row[range.clone()])[..n]);
+        let [q_row, u_row, rise_row] =
+            rows_mut::<E, 3>(self.slopes, width).map(|row| S::chunks_mut(&mut row[range.clone()]));
+        let (q_row, u_row, rise_row) = (&mut q_row[..n], &mut u_row[..n], &mut rise_row[..n]);
+        for i in 0..n {
+            let u = simd.load(&x[i]).mul_add(simd.load(&gain[i]), simd.load(&bias[i]));
+            let u = v_max.min_with(zero.max_with(u));
+            let mut power = u * u;
+            let (mut felt, mut scale, mut sense) = (u, one, one);
+            if SPREAD {
+                power = power * simd.load(&heating[i]);
+                sense = simd.load(&sensitivity[i]);
+                felt = u * sense;
+                scale = simd.load(&barrier[i]);
+            }
+            let mut rise = power * self_heat;
+            for heat in &heat {
+                rise = rise + simd.load(&heat[i]);
+            }
+            let [q, by_u, by_rise] = K::slopes(simd, switch, felt, rise, scale);
+            simd.store(q, &mut q_row[i]);
+            simd.store(if SPREAD { by_u * sense } else { by_u }, &mut u_row[i]);
+            simd.store(by_rise, &mut rise_row[i]);
+        }
+    }
+}
+
+/// The adjoint of a step: see the module's equations.
+pub(crate) struct Adjoint<'a, E, const P: usize, const SPREAD: bool, const TABLE: bool, const PARAMS: bool> {
+    pub law: &'a Packed<E>,
+    pub x: &'a [E],
+    pub neurons: NeuronRows<'a, E>,
+    pub slopes: &'a [E],
+    pub grad_out: &'a [E],
+    /// `G_i`, a row per pole.
+    pub grad_heat: &'a mut [E],
+    pub grad_x: &'a mut [MaybeUninit<E>],
+    /// Sums over time: dL/dgain and dL/dbias of each neuron.
+    pub grad_gain_bias: &'a mut [E],
+}
+
+impl<E: Real, const P: usize, const SPREAD: bool, const TABLE: bool, const PARAMS: bool> Job<E>
+    for Adjoint<'_, E, P, SPREAD, TABLE, PARAMS>
+{
+    #[inline(always)]
+    fn run<S: Simd<E = E>>(mut self, simd: S) {
+        let whole = self.x.len() / S::WIDTH * S::WIDTH;
+        self.part(simd, 0..whole);
+        self.part(simd.tail(), whole..self.x.len());
+    }
+}
+
+impl<E: Real, const P: usize, const SPREAD: bool, const TABLE: bool, const PARAMS: bool>
+    Adjoint<'_, E, P, SPREAD, TABLE, PARAMS>
+{
+    #[inline(always)]
+    fn part<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
+        let law = self.law;
+        let v = |value| simd.splat(value);
+        let c = |value| simd.splat(E::from_f64(value));
+        let (zero, v_max) = (c(0.0), v(law.v_max));
+        let self_heat = v(law.self_heat);
+        let pole_heat: [S::V; P] = std::array::from_fn(|i| v(law.heat[i]));
+        let reset: [S::V; P] = std::array::from_fn(|i| v(law.reset[i]));
+        let decay: [S::V; P] = std::array::from_fn(|i| v(law.decay[i]));
+        let x = S::chunks(&self.x[range.clone()]);
+        let n = x.len();
+        let width = self.x.len();
+        let gain = &S::chunks(&self.neurons.gain[range.clone()])[..n];
+        let bias = &S::chunks(&self.neurons.bias[range.clone()])[..n];
+        let heating = S::chunks(&self.neurons.heating[if SPREAD { range.clone() } else { 0..0 }]);
+        let grad_out = &S::chunks(&self.grad_out[range.clone()])[..n];
+        let grad_x = &mut S::new_chunks(&mut self.grad_x[range.clone()])[..n];
+        let [q_row, u_row, rise_row] =
+            rows::<E, 3>(self.slopes, width).map(|row| &S::chunks(&row[range.clone()])[..n]);
+        let grad_heat =
+            rows_mut::<E, P>(self.grad_heat, width).map(|row| S::chunks_mut(&mut row[range.clone()]));
+        let sums_width = if PARAMS { width } else { 0 };
+        let [grad_gain, grad_bias] = rows_mut::<E, 2>(self.grad_gain_bias, sums_width)
+            .map(|row| S::chunks_mut(&mut row[if PARAMS { range.clone() } else { 0..0 }]));
+        for i in 0..n {
+            let mut adjoint = [zero; P];
+            let (mut by_heat, mut by_reset) = (zero, zero);
+            for pole in 0..P {
+                adjoint[pole] = simd.load(&grad_heat[pole][i]) * decay[pole];
+                by_heat = pole_heat[pole].mul_add(adjoint[pole], by_heat);
+                by_reset = reset[pole].mul_add(adjoint[pole], by_reset);
+            }
+            let mut heating_of = c(1.0);
+            if SPREAD {
+                heating_of = simd.load(&heating[i]);
+                by_reset = by_reset * heating_of;
+            }
+            let grad_p = simd.load(&grad_out[i]) + by_reset;
+            let grad_q = if TABLE { grad_p } else { grad_p * rate_slope(simd, simd.load(&q_row[i])) };
+            let grad_rise = grad_q * simd.load(&rise_row[i]);
+            for pole in 0..P {
+                simd.store(adjoint[pole] + grad_rise, &mut grad_heat[pole][i]);
+            }
+            let x = simd.load(&x[i]);
+            let gain = simd.load(&gain[i]);
+            let drive = x.mul_add(gain, simd.load(&bias[i]));
+            let u = v_max.min_with(zero.max_with(drive));
+            let mut power = self_heat.mul_add(grad_rise, by_heat);
+            if SPREAD {
+                power = power * heating_of;
+            }
+            let grad_u = (u + u).mul_add(power, grad_q * simd.load(&u_row[i]));
+            let inside = drive.if_less(zero, zero, v_max.if_less(drive, zero, grad_u));
+            simd.store_new(gain * inside, &mut grad_x[i]);
+            if PARAMS {
+                let sum = x.mul_add(inside, simd.load(&grad_gain[i]));
+                simd.store(sum, &mut grad_gain[i]);
+                let sum = inside + simd.load(&grad_bias[i]);
+                simd.store(sum, &mut grad_bias[i]);
+            }
+        }
+    }
+}
+
+/// `dp/dq = exp(q) exp(-exp(q))`.
+#[inline(always)]
+fn rate_slope<S: Simd>(simd: S, q: S::V) -> S::V {
+    let v = |value| simd.splat(S::E::from_f64(value));
+    let q = v(Q_RANGE[1]).min_with(v(Q_RANGE[0]).max_with(q));
+    let (m, s) = q.exp_parts();
+    let rate = m.mul_add(s, s);
+    let (m, s) = (-rate).exp_parts();
+    rate * m.mul_add(s, s)
+}

@@ -1,0 +1,238 @@
+//! One time step of a row of neurons, forward: three short loops over rows that lie in the first-level cache.
+//!
+//! Design decision: the step is cut in two where the exponent `q` is known. A single loop would be one
+//! dependency chain of about 150 cycles per vector and the processor's window holds four of them; two
+//! shorter chains overlap until the arithmetic units are the limit (measured: see docs/kernel.md).
+
+use super::law::{Packed, Q_RANGE, Switch};
+use crate::cpu::block::{rows, rows_mut};
+use crate::cpu::vector::{Job, Real, Simd, Vector};
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+/// Per-neuron constants of a block, a row each.
+#[derive(Clone, Copy)]
+pub(crate) struct NeuronRows<'a, E> {
+    pub gain: &'a [E],
+    pub bias: &'a [E],
+    /// `1 / (relative critical voltage)`, relative heating, relative barrier: read when there is a spread.
+    pub sensitivity: &'a [E],
+    pub heating: &'a [E],
+    pub barrier: &'a [E],
+}
+
+/// Drive to exponent: writes q (or p of a table) and adds the heat of the pulse.
+///
+/// ```text
+/// u = clamp(gain x + bias, 0, v_max);  theta = h_self u^2 + sum_i T_i;  T_i = (T_i + h_i u^2) a_i
+/// ```
+/// The factor `a_i` is left out when a firing adds heat too: then [`Relax`] applies it.
+pub(crate) struct Rate<'a, E, K, const P: usize, const SPREAD: bool> {
+    pub law: &'a Packed<E>,
+    pub switch: K,
+    pub relax: bool,
+    pub x: &'a [E],
+    pub neurons: NeuronRows<'a, E>,
+    pub heat: &'a mut [E],
+    pub rate: &'a mut [E],
+}
+
+impl<E: Real, K: Switch<E>, const P: usize, const SPREAD: bool> Job<E> for Rate<'_, E, K, P, SPREAD> {
+    #[inline(always)]
+    fn run<S: Simd<E = E>>(mut self, simd: S) {
+        let whole = self.x.len() / S::WIDTH * S::WIDTH;
+        self.part(simd, 0..whole);
+        self.part(simd.tail(), whole..self.x.len());
+    }
+}
+
+impl<E: Real, K: Switch<E>, const P: usize, const SPREAD: bool> Rate<'_, E, K, P, SPREAD> {
+    #[inline(always)]
+    fn part<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
+        let law = self.law;
+        let v = |value| simd.splat(value);
+        let (zero, one) = (v(E::from_f64(0.0)), v(E::from_f64(1.0)));
+        let (v_max, self_heat) = (v(law.v_max), v(law.self_heat));
+        let pole_heat: [S::V; P] = std::array::from_fn(|i| v(law.heat[i]));
+        let keep = |i: usize| if self.relax { law.decay[i] } else { E::from_f64(1.0) };
+        let keep: [S::V; P] = std::array::from_fn(|i| v(keep(i)));
+        let switch = self.switch.ready(simd);
+
+        let x = S::chunks(&self.x[range.clone()]);
+        let n = x.len();
+        let gain = &S::chunks(&self.neurons.gain[range.clone()])[..n];
+        let bias = &S::chunks(&self.neurons.bias[range.clone()])[..n];
+        let spread_range = if SPREAD { range.clone() } else { 0..0 };
+        let sensitivity = S::chunks(&self.neurons.sensitivity[spread_range.clone()]);
+        let heating = S::chunks(&self.neurons.heating[spread_range.clone()]);
+        let barrier = S::chunks(&self.neurons.barrier[spread_range]);
+        let rate = &mut S::chunks_mut(&mut self.rate[range.clone()])[..n];
+        let width = self.x.len();
+        let heat = rows_mut::<E, P>(self.heat, width).map(|row| S::chunks_mut(&mut row[range.clone()]));
+        for row in &heat {
+            assert_eq!(row.len(), n);
+        }
+        for i in 0..n {
+            let u = simd.load(&x[i]).mul_add(simd.load(&gain[i]), simd.load(&bias[i]));
+            let u = v_max.min_with(zero.max_with(u));
+            let mut power = u * u;
+            let (mut felt, mut scale) = (u, one);
+            if SPREAD {
+                power = power * simd.load(&heating[i]);
+                felt = u * simd.load(&sensitivity[i]);
+                scale = simd.load(&barrier[i]);
+            }
+            let mut rise = power * self_heat;
+            for pole in 0..P {
+                let stored = simd.load(&heat[pole][i]);
+                rise = rise + stored;
+                simd.store(pole_heat[pole].mul_add(power, stored) * keep[pole], &mut heat[pole][i]);
+            }
+            simd.store(K::value(simd, switch, felt, rise, scale), &mut rate[i]);
+        }
+    }
+}
+
+/// Exponent to firing: `p = 1 - exp(-exp(q))`, and 0 or 1 by `draw < p` when sampled.
+pub(crate) struct Fire<'a, E, const SAMPLED: bool, const TABLE: bool> {
+    pub rate: &'a [E],
+    pub draws: &'a [E],
+    pub out: &'a mut [MaybeUninit<E>],
+}
+
+impl<E: Real, const SAMPLED: bool, const TABLE: bool> Job<E> for Fire<'_, E, SAMPLED, TABLE> {
+    #[inline(always)]
+    fn run<S: Simd<E = E>>(mut self, simd: S) {
+        let whole = self.rate.len() / S::WIDTH * S::WIDTH;
+        self.part(simd, 0..whole);
+        self.part(simd.tail(), whole..self.rate.len());
+    }
+}
+
+/// `p = -expm1(-exp(q))`; a NaN comes through.
+#[inline(always)]
+fn probability<S: Simd>(simd: S, q: S::V) -> S::V {
+    let v = |value| simd.splat(S::E::from_f64(value));
+    let q = v(Q_RANGE[1]).min_with(v(Q_RANGE[0]).max_with(q));
+    let (m, s) = q.exp_parts();
+    let (m, s) = (-m.mul_add(s, s)).exp_parts();
+    m.neg_mul_add(s, v(1.0) - s)
+}
+
+impl<E: Real, const SAMPLED: bool, const TABLE: bool> Fire<'_, E, SAMPLED, TABLE> {
+    #[inline(always)]
+    fn part<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
+        let (zero, one) = (simd.splat(E::from_f64(0.0)), simd.splat(E::from_f64(1.0)));
+        let rate = S::chunks(&self.rate[range.clone()]);
+        let out = &mut S::new_chunks(&mut self.out[range.clone()])[..rate.len()];
+        let draws = S::chunks(&self.draws[if SAMPLED { range } else { 0..0 }]);
+        for i in 0..rate.len() {
+            let rate = simd.load(&rate[i]);
+            let p = if TABLE { rate } else { probability(simd, rate) };
+            // 0 p is 0, and NaN for a NaN.
+            let s = if SAMPLED { simd.load(&draws[i]).if_less(p, one, zero * p) } else { p };
+            simd.store_new(s, &mut out[i]);
+        }
+    }
+}
+
+/// Heat of the reset pulse and decay: `T_i = a_i (T_i + r_i s)`.
+pub(crate) struct Relax<'a, E, const P: usize, const SPREAD: bool> {
+    pub law: &'a Packed<E>,
+    pub heating: &'a [E],
+    pub fired: &'a [E],
+    pub heat: &'a mut [E],
+}
+
+impl<E: Real, const P: usize, const SPREAD: bool> Job<E> for Relax<'_, E, P, SPREAD> {
+    #[inline(always)]
+    fn run<S: Simd<E = E>>(mut self, simd: S) {
+        let whole = self.fired.len() / S::WIDTH * S::WIDTH;
+        self.part(simd, 0..whole);
+        self.part(simd.tail(), whole..self.fired.len());
+    }
+}
+
+impl<E: Real, const P: usize, const SPREAD: bool> Relax<'_, E, P, SPREAD> {
+    #[inline(always)]
+    fn part<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
+        let decay: [S::V; P] = std::array::from_fn(|i| simd.splat(self.law.decay[i]));
+        let reset: [S::V; P] = std::array::from_fn(|i| simd.splat(self.law.reset[i]));
+        let fired = S::chunks(&self.fired[range.clone()]);
+        let heating = S::chunks(&self.heating[if SPREAD { range.clone() } else { 0..0 }]);
+        let width = self.fired.len();
+        let heat = rows_mut::<E, P>(self.heat, width).map(|row| S::chunks_mut(&mut row[range.clone()]));
+        for i in 0..fired.len() {
+            let mut s = simd.load(&fired[i]);
+            if SPREAD {
+                s = s * simd.load(&heating[i]);
+            }
+            for pole in 0..P {
+                let warm = reset[pole].mul_add(s, simd.load(&heat[pole][i]));
+                simd.store(warm * decay[pole], &mut heat[pole][i]);
+            }
+        }
+    }
+}
+
+/// The heat of the next step from that of this one, without the probability: what backward recomputes.
+///
+/// With `RESET` the firing is read from what forward sent on; the bits are those of [`Rate`] and [`Relax`].
+pub(crate) struct NextHeat<'a, E, const P: usize, const SPREAD: bool, const RESET: bool> {
+    pub law: &'a Packed<E>,
+    pub x: &'a [E],
+    pub fired: &'a [E],
+    pub neurons: NeuronRows<'a, E>,
+    pub heat: &'a [E],
+    pub next: &'a mut [E],
+}
+
+impl<E: Real, const P: usize, const SPREAD: bool, const RESET: bool> Job<E>
+    for NextHeat<'_, E, P, SPREAD, RESET>
+{
+    #[inline(always)]
+    fn run<S: Simd<E = E>>(mut self, simd: S) {
+        let whole = self.x.len() / S::WIDTH * S::WIDTH;
+        self.part(simd, 0..whole);
+        self.part(simd.tail(), whole..self.x.len());
+    }
+}
+
+impl<E: Real, const P: usize, const SPREAD: bool, const RESET: bool> NextHeat<'_, E, P, SPREAD, RESET> {
+    #[inline(always)]
+    fn part<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
+        let law = self.law;
+        let v = |value| simd.splat(value);
+        let (zero, v_max) = (v(E::from_f64(0.0)), v(law.v_max));
+        let pole_heat: [S::V; P] = std::array::from_fn(|i| v(law.heat[i]));
+        let reset: [S::V; P] = std::array::from_fn(|i| v(law.reset[i]));
+        let decay: [S::V; P] = std::array::from_fn(|i| v(law.decay[i]));
+        let x = S::chunks(&self.x[range.clone()]);
+        let n = x.len();
+        let gain = &S::chunks(&self.neurons.gain[range.clone()])[..n];
+        let bias = &S::chunks(&self.neurons.bias[range.clone()])[..n];
+        let fired = S::chunks(&self.fired[if RESET { range.clone() } else { 0..0 }]);
+        let heating = S::chunks(&self.neurons.heating[if SPREAD { range.clone() } else { 0..0 }]);
+        let width = self.x.len();
+        let heat = rows::<E, P>(self.heat, width).map(|row| S::chunks(&row[range.clone()]));
+        let next = rows_mut::<E, P>(self.next, width).map(|row| S::chunks_mut(&mut row[range.clone()]));
+        for i in 0..n {
+            let u = simd.load(&x[i]).mul_add(simd.load(&gain[i]), simd.load(&bias[i]));
+            let u = v_max.min_with(zero.max_with(u));
+            let mut power = u * u;
+            let mut s = if RESET { simd.load(&fired[i]) } else { zero };
+            if SPREAD {
+                let heating = simd.load(&heating[i]);
+                power = power * heating;
+                s = s * heating;
+            }
+            for pole in 0..P {
+                let mut warm = pole_heat[pole].mul_add(power, simd.load(&heat[pole][i]));
+                if RESET {
+                    warm = reset[pole].mul_add(s, warm);
+                }
+                simd.store(warm * decay[pole], &mut next[pole][i]);
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Variation of a block: between devices (once) and from pulse to pulse (every step).
+//!
+//! ```text
+//! relative value = max(0.1, 1 + sigma clamp(z, -3, 3)),   z standard normal
+//! ```
+//! Between devices, z is drawn at (device seed, layer, device): word pairs 0, 1, 2 of the block for critical
+//! voltage, heating, barrier. From pulse to pulse, at (seed, layer, step, neuron).
+
+use super::forward::NeuronRows;
+use crate::cpu::block::Cutter;
+use crate::cpu::draws::{DrawRows, Place, Purpose};
+use crate::cpu::vector::{Real, Simd};
+use crate::scan::{SPREAD_FLOOR, SPREAD_LIMIT, ThermalScan};
+use std::ops::Range;
+
+/// The rows of a block that its spread fills.
+pub(crate) struct SpreadRows<'a, E> {
+    scan: &'a ThermalScan,
+    first_neuron: usize,
+    v_critical: &'a mut [E],
+    sensitivity: &'a mut [E],
+    heating: &'a mut [E],
+    barrier: &'a mut [E],
+    noise: [&'a mut [E]; 4],
+    /// The block of four steps whose noise is drawn.
+    drawn: Option<u32>,
+}
+
+/// Rows that [`SpreadRows`] takes from the scratch memory.
+pub(crate) const SPREAD_ROWS: usize = 8;
+
+fn relative<E: Real>(sigma: f64, z: E) -> E {
+    let limit = E::from_f64(SPREAD_LIMIT);
+    let floor = E::from_f64(SPREAD_FLOOR);
+    let low = E::from_f64(-SPREAD_LIMIT);
+    let z = if z > limit {
+        limit
+    } else if z < low {
+        low
+    } else {
+        z
+    };
+    let value = E::from_f64(1.0) + E::from_f64(sigma) * z;
+    if value < floor { floor } else { value }
+}
+
+impl<'a, E: Real> SpreadRows<'a, E> {
+    /// Whether the law of `scan` varies at all: without it nothing is drawn and no row is read.
+    pub(crate) fn needed(scan: &ThermalScan) -> bool {
+        let spread = &scan.law().spread;
+        [spread.barrier_d2d, spread.v_critical_d2d, spread.heat_d2d, spread.v_critical_c2c]
+            .iter()
+            .any(|sigma| *sigma > 0.0)
+    }
+
+    /// Takes its rows and draws the devices of `columns`.
+    pub(crate) fn new<S: Simd<E = E>>(
+        simd: S,
+        scan: &'a ThermalScan,
+        columns: &Range<usize>,
+        scratch: &mut Cutter<'a, E>,
+    ) -> Self {
+        let width = columns.len();
+        let [v_critical, sensitivity, heating, barrier] = std::array::from_fn(|_| scratch.take(width));
+        let noise = std::array::from_fn(|_| scratch.take(width));
+        let first_neuron = columns.start;
+        let mut rows =
+            Self { scan, first_neuron, v_critical, sensitivity, heating, barrier, noise, drawn: None };
+        rows.draw_devices(simd);
+        rows
+    }
+
+    fn draw_devices<S: Simd<E = E>>(&mut self, simd: S) {
+        let (config, shape) = (self.scan.config(), self.scan.shape());
+        let spread = config.law.spread;
+        let devices = shape.channels * shape.inner;
+        let width = self.v_critical.len();
+        let mut done = 0;
+        while done < width {
+            let device = (self.first_neuron + done) % devices;
+            let run = done..done + (devices - device).min(width - done);
+            let [unused, ..] = &mut self.noise;
+            let place = Place {
+                seed: config.device_seed,
+                layer: config.layer,
+                purpose: Purpose::Device,
+                step_block: 0,
+                neuron: device as u32,
+            };
+            simd.vectorize(DrawRows {
+                place,
+                rows: [
+                    &mut self.v_critical[run.clone()],
+                    &mut self.heating[run.clone()],
+                    &mut self.barrier[run.clone()],
+                    &mut unused[run.clone()],
+                ],
+            });
+            done = run.end;
+        }
+        for (sigma, row) in [
+            (spread.v_critical_d2d, &mut *self.v_critical),
+            (spread.heat_d2d, &mut *self.heating),
+            (spread.barrier_d2d, &mut *self.barrier),
+        ] {
+            row.iter_mut().for_each(|value| *value = relative(sigma, *value));
+        }
+        for (s, v) in self.sensitivity.iter_mut().zip(&*self.v_critical) {
+            *s = E::from_f64(1.0) / *v;
+        }
+    }
+
+    /// Makes the sensitivity that of step `step` (counted from the start of the scan).
+    pub(crate) fn set_step<S: Simd<E = E>>(&mut self, simd: S, step: usize) {
+        let config = self.scan.config();
+        let sigma = config.law.spread.v_critical_c2c;
+        if sigma == 0.0 {
+            return;
+        }
+        let absolute = config.step_offset + step as u64;
+        let step_block = (absolute / 4) as u32;
+        if self.drawn != Some(step_block) {
+            let place = Place {
+                seed: config.seed,
+                layer: config.layer,
+                purpose: Purpose::Cycle,
+                step_block,
+                neuron: (config.neuron_offset + self.first_neuron as u64) as u32,
+            };
+            let [a, b, c, d] = &mut self.noise;
+            simd.vectorize(DrawRows { place, rows: [a, b, c, d] });
+            self.drawn = Some(step_block);
+        }
+        let noise = &self.noise[(absolute % 4) as usize];
+        for ((s, v), z) in self.sensitivity.iter_mut().zip(&*self.v_critical).zip(&**noise) {
+            *s = E::from_f64(1.0) / (*v * relative(sigma, *z));
+        }
+    }
+
+    /// The rows as a kernel reads them, with a gain and a bias.
+    pub(crate) fn neurons<'b>(&'b self, gain: &'b [E], bias: &'b [E]) -> NeuronRows<'b, E> {
+        NeuronRows { gain, bias, sensitivity: self.sensitivity, heating: self.heating, barrier: self.barrier }
+    }
+}

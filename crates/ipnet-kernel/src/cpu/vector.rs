@@ -1,0 +1,140 @@
+//! What a kernel may ask of a processor: one trait for its lanes, implemented once per instruction set.
+//!
+//! Design decision: a kernel is written once, generic over [`Simd`], and every operation here has one
+//! correctly rounded result (IEEE add, multiply, divide, square root and fused multiply-add; minimum and
+//! maximum with a stated rule). So AVX-512, AVX2, NEON and the portable lanes give the same bits, a sampled
+//! spike is the same on all of them, and the last neurons of a block may run through the one-lane
+//! instance. An approximate reciprocal would be faster on some processors and different on each.
+//!
+//! A value of type [`Simd::V`] can only be made from a token, and a token only where the processor has the
+//! instructions: so the operators are safe.
+
+use std::fmt::Debug;
+use std::mem::MaybeUninit;
+use std::ops::{Add, BitXor, Div, Mul, Neg, Sub};
+
+/// Element of a scan: `f32`, and `f64` for the reference instance of the same kernels.
+pub trait Real:
+    Copy
+    + Default
+    + Debug
+    + PartialOrd
+    + Send
+    + Sync
+    + 'static
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+{
+    /// Nearest value of this type.
+    fn from_f64(value: f64) -> Self;
+    /// The value, exactly.
+    fn to_f64(self) -> f64;
+}
+
+impl Real for f32 {
+    #[inline(always)]
+    fn from_f64(value: f64) -> Self {
+        value as f32
+    }
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+impl Real for f64 {
+    #[inline(always)]
+    fn from_f64(value: f64) -> Self {
+        value
+    }
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        self
+    }
+}
+
+/// One vector of elements.
+pub(crate) trait Vector:
+    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
+{
+    /// `self * b + c`, rounded once.
+    fn mul_add(self, b: Self, c: Self) -> Self;
+    /// `c - self * b`, rounded once.
+    fn neg_mul_add(self, b: Self, c: Self) -> Self;
+    /// `self < x ? self : x`: a NaN in `x` comes through.
+    fn min_with(self, x: Self) -> Self;
+    /// `self > x ? self : x`: a NaN in `x` comes through.
+    fn max_with(self, x: Self) -> Self;
+    /// `self < limit ? yes : no`, lane by lane.
+    fn if_less(self, limit: Self, yes: Self, no: Self) -> Self;
+    /// Square root, correctly rounded.
+    fn sqrt(self) -> Self;
+    /// `(m, s)` with `exp(self) = s (1 + m)` and `m = expm1` of the reduced argument; `self` in [-87, 88].
+    fn exp_parts(self) -> (Self, Self);
+    /// Natural logarithm of a positive normal number.
+    fn ln(self) -> Self;
+}
+
+/// One vector of random words.
+pub(crate) trait Words: Copy + BitXor<Output = Self> {
+    /// High and low halves of the 64-bit products with `factor`.
+    fn widening_mul(self, factor: Self) -> (Self, Self);
+}
+
+/// A token for an instruction set that this processor has.
+pub(crate) trait Simd: Copy {
+    /// Element type.
+    type E: Real;
+    /// Elements that are loaded and stored at once: `[E; WIDTH]`.
+    type Chunk: Copy;
+    /// The same before anything was written there: `[MaybeUninit<E>; WIDTH]`.
+    type NewChunk;
+    /// Vector of elements.
+    type V: Vector;
+    /// Vector of as many 32-bit words.
+    type W: Words;
+    /// One lane of the same element type, for what is left over.
+    type Tail: Simd<E = Self::E>;
+    /// Elements in a vector.
+    const WIDTH: usize;
+
+    /// Runs `job` compiled for this instruction set.
+    fn vectorize<J: Job<Self::E>>(self, job: J);
+    /// The one-lane instance.
+    fn tail(self) -> Self::Tail;
+    /// All lanes equal.
+    fn splat(self, value: Self::E) -> Self::V;
+    /// `slice` as whole vectors; what is left over is not in it.
+    fn chunks(slice: &[Self::E]) -> &[Self::Chunk];
+    /// `slice` as whole vectors; what is left over is not in it.
+    fn chunks_mut(slice: &mut [Self::E]) -> &mut [Self::Chunk];
+    /// Unwritten `slice` as whole vectors; what is left over is not in it.
+    fn new_chunks(slice: &mut [MaybeUninit<Self::E>]) -> &mut [Self::NewChunk];
+    /// Reads a vector.
+    fn load(self, chunk: &Self::Chunk) -> Self::V;
+    /// Writes a vector.
+    fn store(self, value: Self::V, chunk: &mut Self::Chunk);
+    /// Writes a vector where nothing was written before.
+    fn store_new(self, value: Self::V, chunk: &mut Self::NewChunk);
+    /// Lane `i` is `place(a_i, b_i)[k]` in vector `k`: for look-ups, lane by lane.
+    fn map_lanes<const K: usize>(
+        self,
+        a: Self::V,
+        b: Self::V,
+        place: impl Fn(Self::E, Self::E) -> [Self::E; K],
+    ) -> [Self::V; K];
+    /// All words equal.
+    fn words(self, word: u32) -> Self::W;
+    /// `first, first + 1, ..`, wrapping.
+    fn counting_words(self, first: u32) -> Self::W;
+    /// Uniform numbers in `[0, 1)` from the upper 24 bits of each word.
+    fn unit(self, words: Self::W) -> Self::V;
+}
+
+/// A piece of work that is compiled once per instruction set.
+pub(crate) trait Job<E> {
+    /// Does the work over the whole vectors of its slices, from element `start` on.
+    fn run<S: Simd<E = E>>(self, simd: S);
+}

@@ -1,0 +1,4 @@
+//! Index of the crate's tests.
+
+mod cases;
+mod conformance;
