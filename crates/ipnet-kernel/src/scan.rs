@@ -191,7 +191,10 @@ fn check(what: &'static str, found: usize, expected: usize) -> Result<()> {
 }
 
 /// A state must be one that a law can leave behind: finite and not below ambient.
-fn check_heat<E: Copy + PartialOrd + Into<f64>>(heat: Option<&[E]>, expected: usize) -> Result<()> {
+pub(crate) fn check_heat<E: Copy + PartialOrd + Into<f64>>(
+    heat: Option<&[E]>,
+    expected: usize,
+) -> Result<()> {
     let Some(heat) = heat else { return Ok(()) };
     check("heat", heat.len(), expected)?;
     match heat.iter().find(|h| !((**h).into() >= 0.0 && (**h).into().is_finite())) {

@@ -2,6 +2,7 @@
 
 mod block;
 mod draws;
+mod lif;
 mod math;
 mod portable;
 mod run;
@@ -16,6 +17,7 @@ mod avx512;
 mod neon;
 
 pub use run::CpuBackend;
+pub(crate) use run::{Element, LifGrad, LifInput, ThermalInput, ThermalOutput};
 pub use vector::Real;
 
 /// An instruction set the kernels are compiled for.

@@ -1,11 +1,14 @@
 //! A scan as work for threads: blocks of columns, and sums over them that no thread count changes.
 
 use super::Level;
-use super::block::{SharedRows, as_new, with_scratch};
+use super::block::{SharedRows, as_new, rows_mut, with_scratch};
+use super::lif::{LifBackward, LifForward, Neuron};
 use super::portable::{PortableF32, PortableF64};
 use super::thermal::{Backward, Forward, Packed};
 use super::vector::{Real, Simd};
-use crate::{Error, Result, ScanBackend, ThermalBackward, ThermalForward, ThermalScan};
+use crate::{
+    AlifConfig, Error, Result, ScanBackend, ScanShape, ThermalBackward, ThermalForward, ThermalScan,
+};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -47,6 +50,23 @@ pub(crate) struct ThermalInput<'a, E> {
     pub gain: &'a [E],
     pub bias: &'a [E],
     pub heat: Option<&'a [E]>,
+}
+
+/// What a LIF pass reads: `x` `[T, N]`, `decay` `[C]`, `state` `[1 or 2, N]`.
+#[derive(Clone, Copy)]
+pub(crate) struct LifInput<'a, E> {
+    pub x: &'a [E],
+    pub decay: &'a [E],
+    pub state: Option<&'a [E]>,
+}
+
+/// Gradients of a LIF pass: of `out` and `final_state` given, of the rest wanted.
+pub(crate) struct LifGrad<'a, E> {
+    pub out: &'a [E],
+    pub final_state: Option<&'a [E]>,
+    pub x: &'a mut [MaybeUninit<E>],
+    pub decay: &'a mut [E],
+    pub state: &'a mut [E],
 }
 
 /// An element type with the levels it is compiled for.
@@ -131,6 +151,53 @@ impl CpuBackend {
         let io = ThermalBackward { grad_x: None, ..io };
         Self::default().backward(scan, io, grad_x);
         Ok(())
+    }
+
+    /// LIF forward over buffers that were checked: `state` and `final_state` are `[1 or 2, N]`.
+    pub(crate) fn lif_forward<E: Element>(
+        &self,
+        shape: ScanShape,
+        config: &AlifConfig,
+        input: LifInput<'_, E>,
+        out: &mut [MaybeUninit<E>],
+        final_state: &mut [E],
+    ) {
+        let neurons = shape.neurons();
+        let pass = LifForward {
+            shape,
+            neuron: Neuron::new(config),
+            x: input.x,
+            decay: input.decay,
+            state: input.state,
+            out: SharedRows::new(out, neurons),
+            final_state: Some(SharedRows::new(final_state, neurons)),
+        };
+        E::at_level(self.level, pass);
+    }
+
+    /// LIF backward over buffers that were checked.
+    pub(crate) fn lif_backward<E: Element>(
+        &self,
+        shape: ScanShape,
+        config: &AlifConfig,
+        input: LifInput<'_, E>,
+        grad: LifGrad<'_, E>,
+    ) {
+        let neurons = shape.neurons();
+        let pass = LifBackward {
+            shape,
+            neuron: Neuron::new(config),
+            segment: SEGMENT.min(shape.steps.max(1)),
+            x: input.x,
+            decay: input.decay,
+            state: input.state,
+            grad_out: grad.out,
+            grad_final_state: grad.final_state,
+            grad_x: SharedRows::new(grad.x, neurons),
+            grad_state: Some(SharedRows::new(grad.state, neurons)),
+            grad_decay: grad.decay,
+        };
+        E::at_level(self.level, pass);
     }
 
     /// Forward over buffers that were checked.
@@ -256,51 +323,58 @@ struct BackwardWork<'a, 'b, 'c, E> {
     grad_gain_bias: Option<[&'c mut [E]; 2]>,
 }
 
-/// Block width of the backward pass: a multiple of 64 for which x, dL/dy, dL/dx and the heat of all steps stay
-/// in cache.
-fn backward_width<E>(steps: usize, poles: usize) -> usize {
-    let bytes = steps * size_of::<E>() * (3 + poles);
+/// Block width of a backward pass that holds `bytes` a neuron: a multiple of 64 for which they stay in cache.
+fn backward_width(bytes: usize) -> usize {
     (BACKWARD_BYTES / bytes.max(1)).clamp(64, 1024) / 64 * 64
+}
+
+/// Calls `block` for every block of neurons with the sums of its part, a `[C]` row for each of `totals`, and
+/// adds the parts up in order: no thread count changes which numbers are added to which.
+pub(crate) fn in_parts<E: Real, const K: usize>(
+    shape: ScanShape,
+    bytes: usize,
+    totals: [&mut [E]; K],
+    block: impl Fn(Range<usize>, [&mut [f64]; K]) + Sync,
+) {
+    let (neurons, channels, width) = (shape.neurons(), shape.channels, backward_width(bytes));
+    let blocks = neurons.div_ceil(width);
+    let part_blocks = blocks.div_ceil(SUM_PARTS).max(1);
+    let parts = blocks.div_ceil(part_blocks);
+    with_scratch(parts * K * channels, |sums: &mut [f64]| {
+        sums.fill(0.0);
+        let shared = SharedRows::new(sums, K * channels);
+        for_blocks(parts, 1, shape.elements() / parts.max(1), |part| {
+            for i in part.start * part_blocks..blocks.min((part.start + 1) * part_blocks) {
+                // SAFETY: every part has a row of its own.
+                let row = unsafe { shared.row(part.start, &(0..K * channels)) };
+                block(i * width..neurons.min((i + 1) * width), rows_mut(row, channels));
+            }
+        });
+        for (which, total) in totals.into_iter().enumerate() {
+            for (channel, total) in total.iter_mut().enumerate() {
+                let sum = (0..parts).map(|part| sums[(K * part + which) * channels + channel]).sum::<f64>();
+                *total = E::from_f64(sum);
+            }
+        }
+    });
 }
 
 impl<E: Real> AtLevel<E> for BackwardWork<'_, '_, '_, E> {
     fn with<S: Simd<E = E> + Sync>(self, simd: S) {
         let pass = self.pass;
         let shape = pass.scan.shape();
-        let (neurons, channels) = (shape.neurons(), shape.channels);
-        let width = backward_width::<E>(shape.steps, pass.law.poles);
+        let bytes = shape.steps * size_of::<E>() * (3 + pass.law.poles);
         let block = |columns: Range<usize>, sums: [&mut [f64]; 2]| {
             with_scratch(pass.scratch(columns.len()), |scratch| {
                 // SAFETY: blocks are disjoint ranges of columns.
                 unsafe { pass.block(simd, columns, scratch, sums) };
             });
         };
-        let Some([grad_gain, grad_bias]) = self.grad_gain_bias else {
-            for_blocks(neurons, width, shape.steps, |columns| block(columns, [&mut [], &mut []]));
-            return;
-        };
-        let blocks = neurons.div_ceil(width);
-        let part_blocks = blocks.div_ceil(SUM_PARTS).max(1);
-        let parts = blocks.div_ceil(part_blocks);
-        with_scratch(parts * 2 * channels, |sums: &mut [f64]| {
-            sums.fill(0.0);
-            let shared = SharedRows::new(sums, 2 * channels);
-            for_blocks(parts, 1, neurons * shape.steps / parts.max(1), |part| {
-                // SAFETY: every part has a row of its own.
-                let (gain, bias) =
-                    unsafe { shared.row(part.start, &(0..2 * channels)) }.split_at_mut(channels);
-                for i in part.start * part_blocks..blocks.min((part.start + 1) * part_blocks) {
-                    block(i * width..neurons.min((i + 1) * width), [&mut *gain, &mut *bias]);
-                }
-            });
-            let mut totals = [grad_gain, grad_bias];
-            for (which, total) in totals.iter_mut().enumerate() {
-                for (channel, total) in total.iter_mut().enumerate() {
-                    let sum =
-                        (0..parts).map(|part| sums[(2 * part + which) * channels + channel]).sum::<f64>();
-                    *total = E::from_f64(sum);
-                }
-            }
-        });
+        match self.grad_gain_bias {
+            Some(totals) => in_parts(shape, bytes, totals, block),
+            None => for_blocks(shape.neurons(), backward_width(bytes), shape.steps, |columns| {
+                block(columns, [&mut [], &mut []]);
+            }),
+        }
     }
 }

@@ -26,6 +26,7 @@ pub trait Real:
     + Sub<Output = Self>
     + Mul<Output = Self>
     + Div<Output = Self>
+    + Into<f64>
 {
     /// Nearest value of this type.
     fn from_f64(value: f64) -> Self;
