@@ -3,6 +3,8 @@
 mod backend;
 mod config;
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 mod error;
 mod lif_op;
 mod op;

@@ -1,8 +1,8 @@
 //! The scans as a loop of candle operations: slow, and differentiated by candle itself.
 
-use crate::{AlifConfig, Error, Firing, LifConfig, Reset, Result, ScanConfig};
 use candle_core::Tensor;
 use ipnet_device::Switching;
+use ipnet_kernel::{AlifConfig, Error, Firing, Reset, Result, ScanConfig};
 use ipnet_rng::{philox4x32_10, unit_f32};
 
 /// The shape `[1, C, 1, ...]` that broadcasts a per-channel `[C]` over one step `[B, C, ...]`.
@@ -12,10 +12,9 @@ fn per_channel(values: &Tensor, step: &Tensor) -> Result<Tensor> {
     Ok(values.reshape(shape)?.broadcast_as(step.shape())?)
 }
 
-/// `[T, B, C, ...]` through the step law; see [`crate::thermal_scan`].
+/// `[T, B, C, ...]` through the step law, as `ipnet_kernel::thermal_scan`.
 pub fn thermal(x: &Tensor, gain: &Tensor, bias: &Tensor, config: &ScanConfig) -> Result<Tensor> {
     let law = &config.law;
-    law.validate()?;
     let steps = x.dim(0)?;
     let first = x.get(0)?;
     let (gain, bias) = (per_channel(gain, &first)?, per_channel(bias, &first)?);
@@ -65,16 +64,8 @@ fn uniform(config: &ScanConfig, step: u64, neuron: u64) -> f32 {
     unit_f32(words[(step % 4) as usize])
 }
 
-/// `[T, B, C, ...]` through a LIF with a per-channel decay; see [`crate::lif_scan`].
-pub fn lif(x: &Tensor, decay: &Tensor, config: &LifConfig) -> Result<Tensor> {
-    config.validate()?;
-    let alif = AlifConfig { lif: *config, adaptation_decay: 0.0, adaptation_strength: 0.0 };
-    adaptive(x, decay, &alif)
-}
-
-/// `[T, B, C, ...]` through an adaptive LIF; see [`crate::alif_scan`].
+/// `[T, B, C, ...]` through an adaptive LIF; see `ipnet_kernel::alif_scan`.
 pub fn adaptive(x: &Tensor, decay: &Tensor, config: &AlifConfig) -> Result<Tensor> {
-    config.validate()?;
     let lif = &config.lif;
     let first = x.get(0)?;
     let decay = per_channel(decay, &first)?;

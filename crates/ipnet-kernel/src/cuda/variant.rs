@@ -1,0 +1,194 @@
+//! Which kernel a scan needs, its compilation, and its argument.
+
+use crate::{Error, Result, ThermalScan};
+use cudarc::driver::DeviceRepr;
+use cudarc::nvrtc::{CompileOptions, Ptx, compile_ptx_with_opts};
+use ipnet_device::{Arrhenius, MAX_POLES, Switching};
+
+/// Steps between checkpoints of the heat; those between lie in the thread's own memory.
+pub(crate) const SEGMENT: usize = 16;
+
+const SOURCE: &str = include_str!("thermal.cu");
+
+/// The constants a kernel is compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Variant {
+    poles: usize,
+    kind: u32,
+    sampled: bool,
+    spread: bool,
+    reset: bool,
+    vectors: bool,
+    bf16: bool,
+}
+
+impl Variant {
+    /// The kernel for `scan`, with x and out stored in bfloat16 or `f32`.
+    pub fn of(scan: &ThermalScan, bf16: bool) -> Self {
+        let law = scan.law();
+        let spread = &law.spread;
+        let kind = match &law.switching {
+            Switching::Table(_) => 3,
+            Switching::Arrhenius(a) if a.exponent == 1.0 => 0,
+            Switching::Arrhenius(a) if a.exponent == 2.0 => 1,
+            Switching::Arrhenius(_) => 2,
+        };
+        Self {
+            poles: scan.poles(),
+            kind,
+            sampled: scan.is_sampled(),
+            spread: [spread.barrier_d2d, spread.v_critical_d2d, spread.heat_d2d, spread.v_critical_c2c]
+                .iter()
+                .any(|sigma| *sigma > 0.0),
+            reset: law.poles.iter().any(|pole| pole.reset_k > 0.0),
+            vectors: scan.shape().neurons().is_multiple_of(4),
+            bf16,
+        }
+    }
+
+    /// Neurons a thread.
+    pub(crate) fn vector(self) -> usize {
+        if self.vectors { 4 } else { 1 }
+    }
+
+    fn defines(self) -> Vec<String> {
+        let flags = [
+            ("POLES", self.poles),
+            ("KIND", self.kind as usize),
+            ("SAMPLED", usize::from(self.sampled)),
+            ("SPREAD", usize::from(self.spread)),
+            ("RESET", usize::from(self.reset)),
+            ("VEC", self.vector()),
+            ("BF16", usize::from(self.bf16)),
+            ("SEGMENT", SEGMENT),
+        ];
+        flags.map(|(name, value)| format!("-D{name}={value}")).to_vec()
+    }
+}
+
+/// Every variant a law and a shape can ask for: what a compile test goes through.
+pub fn every_variant() -> Vec<Variant> {
+    let mut variants = Vec::new();
+    for poles in 1..=MAX_POLES {
+        for kind in 0..4 {
+            for flags in 0..32_u32 {
+                let flag = |bit: u32| flags >> bit & 1 == 1;
+                variants.push(Variant {
+                    poles,
+                    kind,
+                    sampled: flag(0),
+                    spread: flag(1),
+                    reset: flag(2),
+                    vectors: flag(3),
+                    bf16: flag(4),
+                });
+            }
+        }
+    }
+    variants
+}
+
+/// Compiles `variant` for `architecture` (`compute_90`); needs libnvrtc and no GPU.
+///
+/// # Errors
+/// [`Error::Unavailable`] with the compiler's log.
+pub fn compile(variant: Variant, architecture: &str) -> Result<Ptx> {
+    let mut options = variant.defines();
+    options.push(format!("--gpu-architecture={architecture}"));
+    let options = CompileOptions { fmad: Some(false), options, ..CompileOptions::default() };
+    compile_ptx_with_opts(SOURCE, options).map_err(|error| Error::Unavailable {
+        backend: "cuda",
+        missing: format!("a compiled kernel: {error:?}"),
+    })
+}
+
+/// `struct Scan` of the source, field by field.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct ScanArgument {
+    steps: u64,
+    neurons: u64,
+    channels: u64,
+    inner: u64,
+    step_offset: u64,
+    seed: [u32; 2],
+    device_seed: [u32; 2],
+    layer: u32,
+    neuron_offset: u32,
+    v_max: f32,
+    self_heat: f32,
+    decay: [f32; 3],
+    heat: [f32; 3],
+    reset: [f32; 3],
+    log_attempts: f32,
+    barrier: [f32; 3],
+    v_critical: [f32; 3],
+    inv_t_amb: f32,
+    exponent: f32,
+    sigma_v: f32,
+    sigma_heat: f32,
+    sigma_barrier: f32,
+    sigma_cycle: f32,
+    table_first: [f32; 2],
+    table_per_unit: [f32; 2],
+    table_last_cell: [u32; 2],
+    table_columns: u32,
+    padding: u32,
+}
+
+// SAFETY: plain numbers in C layout, without hidden padding (192 bytes, a multiple of 8).
+unsafe impl DeviceRepr for ScanArgument {}
+
+const _: () = assert!(size_of::<ScanArgument>() == 192);
+
+impl ScanArgument {
+    /// The argument and the nodes of the table (one unused number without a table).
+    pub(crate) fn new(scan: &ThermalScan) -> (Self, Vec<f32>) {
+        let (config, shape, law) = (scan.config(), scan.shape(), scan.law());
+        let halves = |seed: u64| [seed as u32, (seed >> 32) as u32];
+        let pole = |value: fn(&ipnet_device::HeatPole) -> f64| {
+            std::array::from_fn(|i| law.poles.get(i).map_or(0.0, |pole| value(pole) as f32))
+        };
+        let mut argument = Self {
+            steps: shape.steps as u64,
+            neurons: shape.neurons() as u64,
+            channels: shape.channels as u64,
+            inner: shape.inner as u64,
+            step_offset: config.step_offset,
+            seed: halves(config.seed),
+            device_seed: halves(config.device_seed),
+            layer: config.layer,
+            neuron_offset: config.neuron_offset as u32,
+            v_max: law.v_max_v as f32,
+            self_heat: law.self_heat_k_per_v2 as f32,
+            decay: pole(|p| p.decay),
+            heat: pole(|p| p.heat_k_per_v2),
+            reset: pole(|p| p.reset_k),
+            inv_t_amb: (1.0 / law.t_amb_k) as f32,
+            sigma_v: law.spread.v_critical_d2d as f32,
+            sigma_heat: law.spread.heat_d2d as f32,
+            sigma_barrier: law.spread.barrier_d2d as f32,
+            sigma_cycle: law.spread.v_critical_c2c as f32,
+            ..Self::default()
+        };
+        match &law.switching {
+            Switching::Arrhenius(Arrhenius { log_attempts, barrier, v_critical, exponent }) => {
+                argument.log_attempts = *log_attempts as f32;
+                argument.barrier = barrier.map(|d| d as f32);
+                argument.v_critical = v_critical.map(|c| c as f32);
+                argument.exponent = *exponent as f32;
+                (argument, vec![0.0])
+            }
+            Switching::Table(table) => {
+                let rows = table.p.len() / table.columns;
+                let per_unit = |[a, b]: [f64; 2], nodes: usize| ((nodes - 1) as f64 / (b - a)) as f32;
+                argument.table_first = [table.u_range_v[0] as f32, table.rise_range_k[0] as f32];
+                argument.table_per_unit =
+                    [per_unit(table.u_range_v, table.columns), per_unit(table.rise_range_k, rows)];
+                argument.table_last_cell = [table.columns as u32 - 2, rows as u32 - 2];
+                argument.table_columns = table.columns as u32;
+                (argument, table.p.iter().map(|p| *p as f32).collect())
+            }
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The CUDA source compiles for every law, where the run-time compiler can be loaded; no GPU is needed.
+
+use ipnet_kernel::cuda::{compile, every_variant};
+
+#[test]
+fn every_variant_compiles_to_ptx() {
+    // SAFETY: this only tries to load a library by its name.
+    if !unsafe { cudarc::nvrtc::sys::is_culib_present() } {
+        println!("skipped: no libnvrtc on LD_LIBRARY_PATH");
+        return;
+    }
+    let variants = every_variant();
+    assert_eq!(variants.len(), 3 * 4 * 32);
+    // Neighbours differ in one flag; every 11th still meets each value of each constant (11 is coprime to all).
+    let thorough = std::env::var_os("IPNET_NVRTC_ALL").is_some();
+    for variant in variants.iter().step_by(if thorough { 1 } else { 11 }) {
+        let ptx = compile(*variant, "compute_80").unwrap_or_else(|error| panic!("{variant:?}: {error}"));
+        for name in ["thermal_forward", "thermal_backward", "sum_channels"] {
+            assert!(ptx.to_src().contains(&format!(".entry {name}")), "{variant:?}: no {name}");
+        }
+    }
+}
