@@ -1,0 +1,68 @@
+//! Energy of an MTJ neuron in one slot: from the device set, and as published for other junctions.
+
+use ipnet_device::Device;
+use serde::Serialize;
+
+/// Mean energy of one neuron in one slot [J].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DeviceEnergy {
+    /// Whose energy this is.
+    pub name: String,
+    /// Write and read pulse [J].
+    pub pulse_j: f64,
+    /// Reset pulse times the probability that it comes [J].
+    pub reset_j: f64,
+}
+
+impl DeviceEnergy {
+    /// From the physics of `device`: write pulses of `write_rms_v` (root mean square over neurons and slots), the read
+    /// pulse, and a reset after each firing, at ambient resistance:
+    /// `pulse = u^2 / R t_p + V_read^2 / R t_read`, `reset = p V_reset^2 / R' t_reset`.
+    pub fn from_device(name: &str, device: &Device, write_rms_v: f64, firing_rate: f64) -> Self {
+        let (pulse, rest, fired) = (&device.pulse, device.initial_state(), device.fired_state());
+        let write_j = device.write_power_w(write_rms_v, 0.0, rest) * pulse.width_s;
+        let read_j = device.read_power_w(pulse.read_v, 0.0, rest) * pulse.read_s;
+        let reset_j = firing_rate * device.write_power_w(pulse.reset_v, 0.0, fired) * pulse.reset_s;
+        Self { name: name.to_owned(), pulse_j: write_j + read_j, reset_j }
+    }
+}
+
+/// A published energy per pulse or spike of a junction.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct PublishedPulse {
+    /// Short name.
+    pub name: &'static str,
+    /// Energy [J].
+    pub energy_j: f64,
+    /// Where.
+    pub source: &'static str,
+}
+
+impl PublishedPulse {
+    /// As the energy of a slot: one such pulse in each, the reset part of it.
+    pub fn per_slot(&self) -> DeviceEnergy {
+        DeviceEnergy { name: self.name.to_owned(), pulse_j: self.energy_j, reset_j: 0.0 }
+    }
+}
+
+/// Published energies, from the highest to the lowest.
+pub fn published_pulses() -> [PublishedPulse; 4] {
+    [
+        PublishedPulse {
+            name: "spiking p-MTJ, high",
+            energy_j: 16e-12,
+            source: "arXiv 2309.07535, 4-16 pJ per spike",
+        },
+        PublishedPulse {
+            name: "spiking p-MTJ, low",
+            energy_j: 4e-12,
+            source: "arXiv 2309.07535, 4-16 pJ per spike",
+        },
+        PublishedPulse { name: "p-MTJ write", energy_j: 50e-15, source: "VLSI 2015: 100 fC at 0.5 V" },
+        PublishedPulse {
+            name: "voltage driven",
+            energy_j: 3.5e-15,
+            source: "arXiv 2511.18143, 3.5 fJ per bit",
+        },
+    ]
+}

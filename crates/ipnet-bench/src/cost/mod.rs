@@ -1,0 +1,32 @@
+//! The bill: energy of one inference from what a network does and what each thing costs.
+//!
+//! ```text
+//! compute      n_mac e_mac + n_op e_op                         [J]
+//! weights      n_weight_reads e(where weights lie)
+//! activations  (n_reads + n_writes) e(where activations lie)
+//! state        (n_state_reads + n_state_writes) e(where state lies)     digital memory between time steps
+//! pulses       n_slots (P_write t_write + P_read t_read)                MTJ neurons: their state is heat
+//! resets       n_slots p_fire P_reset t_reset
+//! ```
+//! Counts come from the network ([`ipnet_zoo::OpCounts`], dense), unit energies from a [`Technology`] (TOML, each with
+//! its source), pulse energies from the device set ([`DeviceEnergy`]).
+//!
+//! The decision: there is no one energy ratio between two memories. [`ACCOUNTINGS`] names what is counted and where it
+//! lies, [`ratios`] bills both sides under each of them, and the report shows all, so that a published ratio can be
+//! placed among them instead of being reproduced by a choice nobody sees. What a memory costs is shown beside what
+//! its whole network costs, because the backbone is the larger part of either.
+
+mod bill;
+mod device;
+mod ratio;
+mod spatiotemporal;
+mod technology;
+
+pub use bill::{Bill, Placing, Store, bill};
+pub use device::{DeviceEnergy, PublishedPulse, published_pulses};
+pub use ratio::{ACCOUNTINGS, Accounting, Ratio, memory_energy_j, ratios};
+pub use spatiotemporal::spatiotemporal;
+pub use technology::{Sourced, Technology, technology_names};
+
+#[cfg(test)]
+mod tests;
