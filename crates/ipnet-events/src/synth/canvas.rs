@@ -100,6 +100,17 @@ impl Canvas {
         }
     }
 
+    /// Sets every pixel of row `y` (inside the picture) to the intensity that `value` gives for its column.
+    pub fn fill_row(&mut self, y: usize, value: impl Fn(usize) -> f32) {
+        let per_row = self.width.div_ceil(BLOCK);
+        let blocks = y / BLOCK * per_row..(y / BLOCK + 1) * per_row;
+        self.painted[blocks.clone()].fill(true);
+        self.changed[blocks].fill(true);
+        for (x, pixel) in self.pixels[y * self.width..(y + 1) * self.width].iter_mut().enumerate() {
+            *pixel = value(x);
+        }
+    }
+
     /// Paints `capsule` over the picture; one that is not finite is nowhere.
     pub fn paint(&mut self, capsule: &Capsule, surface: &Surface) {
         let Capsule { a, b, radius_a, radius_b } = *capsule;

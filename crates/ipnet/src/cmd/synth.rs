@@ -15,6 +15,8 @@ pub struct Synth {
 #[derive(Subcommand)]
 enum What {
     Gestures(Gestures),
+    #[cfg(feature = "hdf5")]
+    Driving(Driving),
 }
 
 /// Eleven arm and hand movements in the layout of DVS128 Gesture.
@@ -47,9 +49,43 @@ struct Gestures {
     json: bool,
 }
 
+/// Drives by day and by night in the layout of DDD-20.
+///
+/// Writes rec<start>.hdf5 for each recording: a DAVIS346's events and frames, steering_wheel_angle, vehicle_speed and
+/// headlamp_status. Recordings are by day and by night in turn.
+#[cfg(feature = "hdf5")]
+#[derive(Args)]
+struct Driving {
+    /// Folder to write to; made if it is not there
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+    /// Seed of roads, traffic and noise
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Number of recordings, 1 to 100
+    #[arg(long, default_value_t = 2)]
+    recordings: usize,
+    /// Length of a recording in seconds
+    #[arg(long, value_name = "S", default_value_t = 60.0)]
+    seconds: f64,
+    /// Factor on the sensor's noise: 0 is none, 1 an ordinary sensor
+    #[arg(long, default_value_t = 1.0)]
+    noise: f64,
+    /// Print the counts as JSON
+    #[arg(long)]
+    json: bool,
+}
+
 /// Runs the command.
 pub fn run(command: Synth) -> anyhow::Result<ExitCode> {
-    let What::Gestures(args) = command.what;
+    match command.what {
+        What::Gestures(args) => gestures(args),
+        #[cfg(feature = "hdf5")]
+        What::Driving(args) => driving(args),
+    }
+}
+
+fn gestures(args: Gestures) -> anyhow::Result<ExitCode> {
     let Gestures { dir, seed, subjects, lights, clip, noise, json } = args;
     let spec = GestureSpec { seed, subjects, lights, clip_s: clip, noise };
     let report = gestures::generate(&spec, &dir)?;
@@ -62,6 +98,25 @@ pub fn run(command: Synth) -> anyhow::Result<ExitCode> {
             report.recordings,
             report.clips,
             report.events
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(feature = "hdf5")]
+fn driving(args: Driving) -> anyhow::Result<ExitCode> {
+    use ipnet_events::synth::driving::{DrivingSpec, generate};
+    let Driving { dir, seed, recordings, seconds, noise, json } = args;
+    let report = generate(&DrivingSpec { seed, recordings, seconds, noise }, &dir)?;
+    if json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        println!(
+            "{}: {} recordings, {} events, {} frames",
+            dir.display(),
+            recordings,
+            report.events,
+            report.frames
         );
     }
     Ok(ExitCode::SUCCESS)
