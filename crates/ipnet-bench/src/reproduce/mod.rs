@@ -11,12 +11,12 @@
 mod heat;
 mod report;
 
+use crate::Result;
 use crate::run::{DeviceSet as DeviceEntry, Manifest, RunDir};
 use crate::study::{Job, StudyProgress, accuracy_table, rows, run_jobs};
 use crate::table::Table;
 use crate::task::{Classification, DataFolder, ENVIRONMENT, TaskName, dvs_gesture_clips};
 use crate::train::TrainConfig;
-use crate::{Error, Result};
 use ipnet_device::DeviceSet;
 use ipnet_zoo::{Memory, NetSpec, Placement};
 use std::path::{Path, PathBuf};
@@ -72,27 +72,20 @@ pub struct Summary {
 const NETWORKS: [(Memory, Placement); 4] = [
     (Memory::None, Placement::None),
     (Memory::Lstm, Placement::Head),
-    (Memory::Ip, Placement::Head),
+    (Memory::Ip, Placement::Stage3),
     (Memory::Ip, Placement::Sensor),
 ];
 
-/// Training of the quick tier, the same for every network. Chosen on validation parts.
-pub fn train_config(epochs: usize) -> TrainConfig {
-    TrainConfig {
-        epochs,
-        batch: 32,
-        learning_rate: 3e-3,
-        weight_decay: 1e-2,
-        clip_norm: 1.0,
-        label_smoothing: 0.0,
-        max_shift_px: 2,
-    }
-}
-
-/// A task and the epochs its networks are trained for.
+/// A task and how its networks are trained.
 struct Entry {
     task: Classification,
-    epochs: usize,
+    config: TrainConfig,
+}
+
+impl Entry {
+    fn load(name: TaskName, data: Option<&DataFolder>, recordings: &Path) -> Result<Self> {
+        Ok(Self { task: name.load(data, recordings)?, config: name.training() })
+    }
 }
 
 /// Runs `plan`, or goes on with it in its folder.
@@ -100,15 +93,7 @@ struct Entry {
 /// # Errors
 /// Any of the layers'; what was finished is kept and a second call goes on from there.
 pub fn reproduce(plan: &Plan) -> Result<Summary> {
-    if plan.seeds == 0 {
-        return Err(Error::Argument {
-            what: "--seeds".into(),
-            expected: "at least 1".into(),
-            found: "0".into(),
-        });
-    }
-    let reduction = plan.device.reduce()?;
-    let law = Arc::new(reduction.law);
+    let law = Arc::new(plan.device.reduce()?.law);
     let seeds: Vec<u64> = (1..=plan.seeds as u64).collect();
     let device = DeviceEntry { name: plan.device.name.clone(), sha256: plan.device.hash() };
     let mut run = RunDir::create_or_resume(
@@ -118,13 +103,12 @@ pub fn reproduce(plan: &Plan) -> Result<Summary> {
     let mut remarks = Vec::new();
 
     let recordings = run.path().join("recordings");
-    let mut entries = vec![Entry { task: TaskName::Gestures11.load(None, &recordings)?, epochs: 20 }];
+    let mut entries = vec![Entry::load(TaskName::Gestures11, None, &recordings)?];
     let mut clips = None;
     match &plan.data {
         Some(folder) => {
             if folder.nmnist.is_some() {
-                let task = TaskName::DigitsInTime20.load(Some(folder), &recordings)?;
-                entries.push(Entry { task, epochs: 12 });
+                entries.push(Entry::load(TaskName::DigitsInTime20, Some(folder), &recordings)?);
             }
             if let Some(gestures) = &folder.dvs_gesture {
                 let table = dvs_gesture_clips(gestures)?;
@@ -142,8 +126,8 @@ pub fn reproduce(plan: &Plan) -> Result<Summary> {
     for entry in &entries {
         for (memory, placement) in NETWORKS {
             for &seed in &seeds {
-                let config = train_config(entry.epochs);
-                jobs.push(Job { task: &entry.task, spec: NetSpec::plain(memory, placement), seed, config });
+                let spec = NetSpec::plain(memory, placement);
+                jobs.push(Job { task: &entry.task, spec, seed, config: entry.config });
             }
         }
     }

@@ -139,7 +139,7 @@ fn claims(task: &Classification, rows: &[Row], source: &Source) -> Vec<Claim> {
         "memory at the sensor beats memory deeper in the network",
         "order only",
         sensor,
-        at(Memory::Ip, Placement::Head),
+        at(Memory::Ip, Placement::Stage3),
     );
     claims
 }

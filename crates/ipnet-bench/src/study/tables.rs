@@ -58,7 +58,7 @@ pub fn rows(jobs: &[Job<'_>], results: &[JobResult]) -> Vec<Row> {
     rows
 }
 
-/// The table `accuracy`: shares in `[0, 1]`; the spread is the sample standard deviation over seeds; `direction_mean` is
+/// The table `accuracy`: shares in `[0, 1]`; the spread is the sample standard deviation over seeds (empty for one seed); `direction_mean` is
 /// empty for tasks without reversed classes.
 pub fn accuracy_table(rows: &[Row]) -> Result<Table> {
     let mut table = Table::new([
@@ -84,7 +84,10 @@ pub fn accuracy_table(rows: &[Row]) -> Result<Table> {
         let optional = |value: fn(&JobResult) -> Option<f64>| {
             mean(row.results.iter().filter_map(|(_, result)| value(result)).collect())
         };
-        let sd = mean_sd(&row.accuracies()).map_or(String::new(), |(_, sd)| format!("{sd:.4}"));
+        let sd = match (row.results.len(), mean_sd(&row.accuracies())) {
+            (2.., Some((_, sd))) => format!("{sd:.4}"),
+            _ => String::new(),
+        };
         table.push([
             row.task.clone(),
             row.data.clone(),

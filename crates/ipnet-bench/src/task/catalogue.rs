@@ -2,6 +2,7 @@
 
 use super::{Classification, Direction, FrameSet, Framing};
 use crate::table::Table;
+use crate::train::TrainConfig;
 use crate::{Error, Result};
 use ipnet_events::datasets::{DvsGesture, NMnist};
 use ipnet_events::represent::Polarities;
@@ -73,6 +74,24 @@ impl TaskName {
         match self {
             Self::Gestures11 => "gestures-11",
             Self::DigitsInTime20 => "digits-in-time-20",
+        }
+    }
+
+    /// How networks are trained on it: one setting for all of a comparison, chosen on validation parts. Batches are such
+    /// that an epoch has some dozens of updates.
+    pub fn training(self) -> TrainConfig {
+        let (epochs, batch) = match self {
+            Self::Gestures11 => (20, 16),
+            Self::DigitsInTime20 => (10, 32),
+        };
+        TrainConfig {
+            epochs,
+            batch,
+            learning_rate: 3e-3,
+            weight_decay: 1e-2,
+            clip_norm: 1.0,
+            label_smoothing: 0.0,
+            max_shift_px: 2,
         }
     }
 

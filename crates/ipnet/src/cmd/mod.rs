@@ -19,7 +19,7 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
 
 /// The number of jobs side by side: as asked for, else the number of cores.
 fn threads(argument: Option<usize>) -> usize {
-    argument.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1)
+    argument.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// A table on stdout, for people or as JSON.
@@ -28,5 +28,13 @@ fn print_table(table: &Table, json: bool) {
         println!("{}", table.to_json());
     } else {
         print!("{}", table.to_text());
+    }
+}
+
+/// A count of seeds, epochs or threads.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err("expected a whole number of at least 1".into()),
     }
 }

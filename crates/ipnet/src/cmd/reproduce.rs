@@ -25,10 +25,10 @@ pub struct Reproduce {
     #[arg(long, value_name = "SET", default_value = "default")]
     device: String,
     /// Number of seeds each network is trained from
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = super::at_least_one)]
     seeds: usize,
     /// Networks trained side by side, one thread each; no result depends on it [default: number of cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = super::at_least_one)]
     threads: Option<usize>,
     /// Folder of the run [default: results/reproduce-<tier>-<device>-<N>seeds]
     #[arg(long, value_name = "DIR")]

@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use ipnet_bench::reproduce::train_config;
 use ipnet_bench::study::{Training, train_networks};
 use ipnet_bench::task::{DataFolder, TaskName};
+use ipnet_bench::train::TrainConfig;
 use ipnet_device::DeviceSet;
 use ipnet_zoo::NetSpec;
 use std::path::PathBuf;
@@ -28,13 +28,13 @@ pub struct Train {
     #[arg(long, value_name = "SET", default_value = "default")]
     device: String,
     /// Number of seeds each network is trained from
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = super::at_least_one)]
     seeds: usize,
-    /// Passes over the training part
-    #[arg(long, value_name = "N", default_value_t = 12)]
-    epochs: usize,
+    /// Passes over the training part [default: the task's]
+    #[arg(long, value_name = "N", value_parser = super::at_least_one)]
+    epochs: Option<usize>,
     /// Networks trained side by side, one thread each; no result depends on it [default: number of cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = super::at_least_one)]
     threads: Option<usize>,
     /// Folder of the run
     #[arg(long, value_name = "DIR", default_value = "results/train")]
@@ -67,13 +67,15 @@ impl Train {
             .map(|text| NetSpec::from_toml(&text.replace(',', "\n")))
             .collect::<Result<Vec<_>, _>>()?;
         let nets: String = self.networks.iter().map(|net| format!(" --net '{net}'")).collect();
+        let default = task.training();
+        let config = TrainConfig { epochs: self.epochs.unwrap_or(default.epochs), ..default };
         let training = Training {
             task,
             data: DataFolder::from_argument(self.data.as_deref())?,
             networks,
             device: DeviceSet::load(&self.device)?,
-            seeds: self.seeds.max(1),
-            config: train_config(self.epochs.max(1)),
+            seeds: self.seeds,
+            config,
             out: self.out,
             threads: super::threads(self.threads),
             command: format!(
@@ -81,7 +83,7 @@ impl Train {
                 task.name(),
                 self.device,
                 self.seeds,
-                self.epochs
+                config.epochs
             ),
         };
         let table = train_networks(&training)?;
