@@ -7,7 +7,7 @@ use ipnet_bench::train::{EpochRecord, Outcome, Progress, TrainConfig, evaluate, 
 use ipnet_device::{DeviceSet, StepLaw};
 use ipnet_events::Part;
 use ipnet_rng::Stream;
-use ipnet_zoo::{Memory, NetSpec, Network, Placement, TemporalNet};
+use ipnet_zoo::{Firing, Memory, NetSpec, Network, Placement, TemporalNet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -175,8 +175,9 @@ fn a_loss_that_is_not_finite_ends_training_with_the_first_layer_at_fault() {
 #[test]
 fn evaluation_does_not_depend_on_the_batch_size() {
     let task = task(24);
-    let net = network(&task, NetSpec::plain(Memory::Ip, Placement::Sensor));
-    let samples = &task.splits().test;
-    let outputs = |batch| evaluate(&task, &net, samples, batch, 1).unwrap().outputs;
-    assert_eq!(outputs(1), outputs(5));
+    for firing in [Firing::Expected, Firing::Sampled] {
+        let net = network(&task, NetSpec { firing, ..NetSpec::plain(Memory::Ip, Placement::All) });
+        let outputs = |batch| evaluate(&task, &net, &task.splits().test, batch, 1).unwrap().outputs;
+        assert_eq!(outputs(1), outputs(5), "{firing}");
+    }
 }

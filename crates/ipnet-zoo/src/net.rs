@@ -15,19 +15,21 @@ use std::sync::Arc;
 pub struct Mode {
     /// Batch statistics and their running update (training) or the running statistics (evaluation).
     pub train: bool,
-    /// Seed of the draws of this pass (sampled firing).
+    /// Seed of the draws of this pass (sampled firing, noise from pulse to pulse).
     pub seed: u64,
+    /// Number of the batch's first sample under that seed: a sample's draws do not depend on how samples are batched.
+    pub first_sample: u64,
 }
 
 impl Mode {
     /// A training pass whose draws come from `seed`.
     pub fn train(seed: u64) -> Self {
-        Self { train: true, seed }
+        Self { train: true, seed, first_sample: 0 }
     }
 
-    /// An evaluation pass whose draws come from `seed`.
-    pub fn eval(seed: u64) -> Self {
-        Self { train: false, seed }
+    /// An evaluation pass whose draws come from `seed`, of samples numbered from `first_sample`.
+    pub fn eval(seed: u64, first_sample: u64) -> Self {
+        Self { train: false, seed, first_sample }
     }
 }
 
@@ -56,7 +58,8 @@ pub struct Network {
 impl Network {
     /// Builds the network that `spec` describes, its initial weights drawn from `seed`.
     ///
-    /// `law` is the device of the IP neurons; other memories do not look at it.
+    /// `law` is the device of the IP neurons, and `seed` also makes their chip: the spread between its junctions. Other
+    /// memories do not look at the law.
     ///
     /// # Errors
     /// A senseless specification, an IP network without a law, frames too small for the backbone's pooling.
@@ -105,16 +108,6 @@ impl Network {
         let hidden = Linear::new(&mut params, "hidden", features, spec.backbone.hidden())?;
         let readout = Linear::new(&mut params, "readout", spec.backbone.hidden(), outputs)?;
         Ok(Self { input, params, sensor, stages, head, hidden, readout })
-    }
-
-    fn memories(&self) -> impl Iterator<Item = &MemoryLayer> {
-        let stages = self.stages.iter().filter_map(|(_, memory)| memory.as_ref());
-        self.sensor.iter().chain(stages).chain(self.head.iter())
-    }
-
-    /// Whether any memory of this network draws random numbers in its forward pass.
-    pub fn is_stochastic(&self) -> bool {
-        self.memories().any(MemoryLayer::is_stochastic)
     }
 }
 

@@ -26,6 +26,11 @@ impl Parameters {
         Self { seed, vars: BTreeMap::new(), buffers: BTreeMap::new() }
     }
 
+    /// The seed that initial values come from.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// The trained parameters, in name order.
     pub fn vars(&self) -> impl Iterator<Item = (&str, &Var)> {
         self.vars.iter().map(|(name, var)| (name.as_str(), var))

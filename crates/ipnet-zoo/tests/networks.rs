@@ -73,7 +73,7 @@ fn a_network_without_memory_does_not_see_the_order_of_frames_and_one_with_memory
     let difference = |memory, placement| {
         let net = network(memory, placement);
         let y = |x: &Tensor| {
-            net.forward(x, Mode::eval(1)).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
+            net.forward(x, Mode::eval(1, 0)).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
         };
         y(&x).iter().zip(y(&reversed)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
     };
@@ -86,7 +86,7 @@ fn a_network_without_memory_does_not_see_the_order_of_frames_and_one_with_memory
 fn a_snapshot_gives_the_outputs_back_and_a_foreign_one_changes_nothing() {
     let (net, other) = (network(Memory::Ip, Placement::Sensor), network(Memory::None, Placement::None));
     let x = input(3);
-    let outputs = |net: &Network| net.forward(&x, Mode::eval(1)).unwrap().to_vec2::<f32>().unwrap();
+    let outputs = |net: &Network| net.forward(&x, Mode::eval(1, 0)).unwrap().to_vec2::<f32>().unwrap();
     let (before, snapshot) = (outputs(&net), net.parameters().snapshot().unwrap());
     net.forward(&x, Mode::train(1)).unwrap();
     assert_ne!(outputs(&net), before, "training mode moves the running statistics");
@@ -102,7 +102,7 @@ fn another_shape_is_refused_with_both_shapes() {
     let error = network(Memory::None, Placement::None)
         .forward(
             &Tensor::zeros((4, 2, 1, 9, 11), candle_core::DType::F32, &Device::Cpu).unwrap(),
-            Mode::eval(0),
+            Mode::eval(0, 0),
         )
         .unwrap_err();
     assert_eq!(

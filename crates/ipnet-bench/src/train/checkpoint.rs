@@ -1,4 +1,5 @@
-//! One file with all that training needs to go on: safetensors, written beside its target and renamed.
+//! One file with all that training needs to go on: safetensors, written beside its target and renamed. What is not a
+//! tensor stands in the header as TOML, which keeps every bit of an f64.
 
 use super::trainer::EpochRecord;
 use crate::Error;
@@ -34,9 +35,9 @@ pub struct CheckpointMeta {
 impl Checkpoint {
     /// Writes the checkpoint; a reader sees the old file or the new one, never a part.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        let meta = serde_json::to_string(&self.meta).map_err(|error| Error::Encode {
+        let meta = toml::to_string(&self.meta).map_err(|error| Error::Encode {
             path: path.into(),
-            format: "JSON",
+            format: "TOML",
             message: error.to_string(),
         })?;
         let bytes = safetensors::serialize(
@@ -56,11 +57,11 @@ impl Checkpoint {
         let refuse = |source| Error::Safetensors { path: path.into(), source };
         let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).map_err(refuse)?;
         let text = header.metadata().as_ref().and_then(|map| map.get(META)).map_or("", String::as_str);
-        let meta: CheckpointMeta = serde_json::from_str(text).map_err(|error| Error::Malformed {
+        let meta: CheckpointMeta = toml::from_str(text).map_err(|error| Error::Malformed {
             path: path.into(),
             line: 1,
             expected: "a checkpoint's description",
-            found: error.to_string(),
+            found: error.message().to_owned(),
         })?;
         if meta.identity != identity {
             return Err(Error::Checkpoint {

@@ -173,10 +173,10 @@ pub fn evaluate(
 ) -> Result<Evaluation> {
     let mut outputs = Vec::with_capacity(samples.len());
     let mut sum = 0.0;
-    for (index, samples) in samples.chunks(batch).enumerate() {
-        let draws = named_seed(seed, &format!("evaluate{index}"));
+    let draws = named_seed(seed, "evaluate");
+    for samples in samples.chunks(batch) {
         let batch = task.batch(samples, None)?;
-        let y = net.forward(&batch.x, Mode::eval(draws))?.detach();
+        let y = net.forward(&batch.x, Mode::eval(draws, outputs.len() as u64))?.detach();
         sum += f64::from(task.loss(&y, &batch, 0.0)?.to_scalar::<f32>()?) * samples.len() as f64;
         outputs.extend(y.to_vec2::<f32>()?);
     }

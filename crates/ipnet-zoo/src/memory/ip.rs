@@ -44,7 +44,8 @@ impl IpNeurons {
             Firing::Expected => ipnet_kernel::Firing::Expected,
             Firing::Sampled => ipnet_kernel::Firing::Sampled,
         };
-        let config = ScanConfig { firing, layer, ..ScanConfig::expected(law.clone()) };
+        let config =
+            ScanConfig { firing, layer, device_seed: params.seed(), ..ScanConfig::expected(law.clone()) };
         Ok(Self { name: name.to_owned(), shape, gain, bias, config })
     }
 
@@ -52,12 +53,9 @@ impl IpNeurons {
         self.shape.len()
     }
 
-    pub fn is_sampled(&self) -> bool {
-        self.config.firing == ipnet_kernel::Firing::Sampled
-    }
-
     pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor, Error> {
-        let config = ScanConfig { seed: mode.seed, ..self.config.clone() };
+        let neuron_offset = mode.first_sample * self.shape.len() as u64;
+        let config = ScanConfig { seed: mode.seed, neuron_offset, ..self.config.clone() };
         Ok(thermal_scan(x, &self.gain, &self.bias, &config)?)
     }
 

@@ -85,10 +85,6 @@ impl MemoryLayer {
         }
     }
 
-    pub fn is_stochastic(&self) -> bool {
-        matches!(self, Self::Ip(layer) if layer.is_sampled())
-    }
-
     pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor, Error> {
         match self {
             Self::Ip(layer) => layer.forward(x, mode),
