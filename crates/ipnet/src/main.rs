@@ -19,6 +19,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Reproduce(cmd::reproduce::Reproduce),
+    /// Inspect, convert, cut and frame recordings of event cameras
+    Events(cmd::events::EventsCommand),
     /// Make recordings of synthetic scenes in the official file formats
     Synth(cmd::synth::Synth),
     Train(cmd::train::Train),

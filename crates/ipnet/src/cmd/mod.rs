@@ -1,5 +1,6 @@
 //! One file per command; this one dispatches and holds what several of them share.
 
+pub mod events;
 pub mod reproduce;
 pub mod synth;
 pub mod train;
@@ -12,6 +13,7 @@ use std::process::ExitCode;
 pub fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Reproduce(command) => command.run(),
+        Command::Events(command) => events::run(command),
         Command::Synth(command) => synth::run(command),
         Command::Train(command) => command.run(),
     }
