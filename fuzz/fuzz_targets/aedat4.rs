@@ -1,0 +1,3 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| ipnet_fuzz::read(ipnet_events::Format::Aedat4, data));
