@@ -1,7 +1,7 @@
 //! EVT 3.0, read.
 
 use super::{LOW_BITS, TIME_BITS, WORD_BYTES};
-use crate::intake::{Intake, Stage};
+use crate::intake::{Intake, STAGE, Stage};
 use crate::raw_header::RawHeader;
 use crate::source::{Place, Source};
 use crate::{Error, EventReader, Events, Ledger, Shortfall};
@@ -19,9 +19,15 @@ pub struct Evt3Reader {
     intake: Intake,
     stage: Box<Stage>,
     state: State,
+    early: Vec<Early>,
     pending: Events,
     taken: usize,
 }
+
+/// An event before the first time word: row, column, ON, offset from its words' start.
+type Early = (u16, u16, bool, u32);
+/// Events before the first time word that are kept until it comes.
+const MAX_EARLY: usize = STAGE / 2;
 
 /// What the words so far have set.
 #[derive(Debug, Clone, Copy, Default)]
@@ -59,7 +65,8 @@ impl Evt3Reader {
         let mut intake = Intake::new(header.sensor(), shortfall);
         intake.ledger.bytes = source.offset();
         let (stage, state) = (Stage::new(), State::default());
-        Ok(Self { source, intake, stage, state, pending: Events::default(), taken: 0 })
+        let early = Vec::new();
+        Ok(Self { source, intake, stage, state, early, pending: Events::default(), taken: 0 })
     }
 
     /// Decodes up to `want` words into `out`; false at the end of the file.
@@ -72,6 +79,7 @@ impl Evt3Reader {
             if !self.source.bytes().is_empty() {
                 self.intake.cut_short(&mut self.source, "word", WORD_BYTES as u64)?;
             }
+            self.intake.ledger.dropped_invalid += self.early.drain(..).count() as u64;
             return Ok(false);
         }
         let mut state = self.state;
@@ -82,7 +90,12 @@ impl Evt3Reader {
             match word >> 12 {
                 2 => {
                     let (Some(y), true) = (state.row, state.has_low) else {
-                        self.intake.ledger.dropped_invalid += 1;
+                        match state.row {
+                            Some(y) if !state.has_high && self.early.len() < MAX_EARLY => {
+                                self.early.push((y, low & 0x7ff, low >> 11 == 1, at));
+                            }
+                            _ => self.intake.ledger.dropped_invalid += 1,
+                        }
                         continue;
                     };
                     self.stage.push(state.t, low & 0x7ff, y, low >> 11 == 1, at);
@@ -95,7 +108,20 @@ impl Evt3Reader {
                     state.t = state.t >> LOW_BITS << LOW_BITS | u64::from(low);
                     state.has_low = state.has_high;
                 }
-                8 => self.intake.ledger.wraps += u64::from(state.set_high(low)),
+                8 => {
+                    // Writers that start their clock at 0 say nothing of it before it moves.
+                    for (y, x, on, at) in self.early.drain(..) {
+                        if low == 0 {
+                            self.stage.push(0, x, y, on, at);
+                        } else {
+                            self.intake.ledger.dropped_invalid += 1;
+                        }
+                    }
+                    if self.stage.room() < VECTOR {
+                        self.stage.flush(&mut self.intake, out, &self.source)?;
+                    }
+                    self.intake.ledger.wraps += u64::from(state.set_high(low));
+                }
                 3 => (state.base_x, state.base_on) = (low & 0x7ff, low >> 11 == 1),
                 kind @ (4 | 5) => {
                     let width = if kind == 4 { 12 } else { 8 };

@@ -87,3 +87,16 @@ fn long_silences_survive_the_round_trip() {
         assert_eq!(reader.read_to_end().unwrap(), events, "{format}");
     }
 }
+
+#[test]
+fn evt3_events_before_the_first_time_word_are_at_its_0_or_have_no_time() {
+    for (high, kept) in [(0, 1), (7, 0)] {
+        let bytes = evt3(&[17, 2 << 12 | 400, 8 << 12 | high, 6 << 12 | 5, 2 << 12 | 401]);
+        let mut reader =
+            Evt3Reader::new(Box::new(std::io::Cursor::new(bytes)), "evt3", Shortfall::Refuse).unwrap();
+        let events = reader.read_to_end().unwrap();
+        assert_eq!(events.len(), 1 + kept);
+        assert_eq!(events.t[0], if kept == 1 { 0 } else { 7 << 12 | 5 });
+        assert_eq!(reader.ledger().dropped_invalid, 1 - kept as u64);
+    }
+}
