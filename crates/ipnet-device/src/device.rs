@@ -173,15 +173,33 @@ impl Device {
 
     /// `Ms(T) / Ms(T_amb)` at a rise of `rise_k`; 0 from the Curie temperature on.
     pub fn magnetisation(&self, rise_k: f64) -> f64 {
-        let bare = |t_k: f64| {
-            (1.0 - (t_k / self.curie_k).powf(self.ms_inner_exponent)).max(0.0).powf(self.ms_outer_exponent)
-        };
-        bare(self.ambient_k + rise_k) / bare(self.ambient_k)
+        power(self.order(rise_k), self.ms_outer_exponent)
     }
 
     /// `E_b(T) / (k_B T_amb)` at a rise of `rise_k`: the barrier in units of the ambient thermal energy.
     pub fn barrier(&self, rise_k: f64) -> f64 {
-        self.stability_ratio * self.magnetisation(rise_k).powf(self.barrier_ms_exponent)
+        self.stability_ratio * power(self.order(rise_k), self.ms_outer_exponent * self.barrier_ms_exponent)
+    }
+
+    /// `(1 - (T / T_C)^m) / (1 - (T_amb / T_C)^m)`, not below 0.
+    fn order(&self, rise_k: f64) -> f64 {
+        let bare = |t_k: f64| 1.0 - power(t_k / self.curie_k, self.ms_inner_exponent);
+        (bare(self.ambient_k + rise_k) / bare(self.ambient_k)).max(0.0)
+    }
+
+    /// The same device in a bath of `bath_k`: its ambient quantities are those at that temperature, and every law is unchanged.
+    pub fn in_bath(&self, bath_k: f64) -> Self {
+        let rise_k = bath_k - self.ambient_k;
+        let v_critical_ratio = 1.0 - self.v_critical_fall_per_k * rise_k;
+        Self {
+            ambient_k: bath_k,
+            stability_ratio: self.stability(rise_k),
+            ms_a_per_m: self.ms_a_per_m * self.magnetisation(rise_k),
+            v_critical_v: self.v_critical_v * v_critical_ratio,
+            v_critical_fall_per_k: self.v_critical_fall_per_k / v_critical_ratio,
+            tmr_ratio: self.tmr(0.0, rise_k),
+            ..self.clone()
+        }
     }
 
     /// `Delta(T) = E_b(T) / (k_B T)` at a rise of `rise_k`.
@@ -193,4 +211,9 @@ impl Device {
     pub fn v_critical_v_at(&self, rise_k: f64) -> f64 {
         self.v_critical_v * (1.0 - self.v_critical_fall_per_k * rise_k)
     }
+}
+
+/// `x^exponent`, without the cost of a power where the exponent is 1.
+fn power(x: f64, exponent: f64) -> f64 {
+    if exponent == 1.0 { x } else { x.powf(exponent) }
 }

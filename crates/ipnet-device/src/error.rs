@@ -72,4 +72,21 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// Measurements that cannot be read or do not suffice.
+    #[error("{file}:{line}: measurement: {what}: expected {expected}, found {found}")]
+    Measurement {
+        /// The CSV file.
+        file: String,
+        /// Line, counted from 1.
+        line: u64,
+        /// The column at fault.
+        what: String,
+        /// What it must be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// A fit that did not come to an end.
+    #[error("fit: {0}")]
+    Fit(String),
 }

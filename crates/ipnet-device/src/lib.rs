@@ -6,8 +6,10 @@
 //! its error).
 
 pub mod constants;
+pub mod curves;
 mod device;
 mod error;
+pub mod fit;
 pub mod macrospin;
 mod ode;
 mod reduce;

@@ -23,8 +23,8 @@ pub struct PulseOutcome {
 }
 
 /// Sub-steps of a pulse. They grow quadratically from its edge, so that a pole much faster than the pulse is resolved too:
-/// the first of 64 steps is 1/4096 of the pulse.
-const SUB_STEPS: usize = 64;
+/// the first of 32 steps is 1/1024 of the pulse.
+const SUB_STEPS: usize = 32;
 
 impl Device {
     /// Rates `[there, back]` [1/s] at a bias of `v` and a rise of `rise_k`.
@@ -40,9 +40,14 @@ impl Device {
     ///
     /// Power follows R(V, T) of the unswitched state within each sub-step; the rate is integrated by Simpson's rule.
     pub fn write_pulse(&self, rises_k: &[f64], v: f64, width_s: f64) -> PulseOutcome {
+        self.pulse_from(rises_k, 0.0, v, width_s)
+    }
+
+    /// As [`Device::write_pulse`], from an `occupation` of the fired state; a negative `v` drives back.
+    pub fn pulse_from(&self, rises_k: &[f64], occupation: f64, v: f64, width_s: f64) -> PulseOutcome {
         let state = self.initial_state();
         let mut rises_k = rises_k.to_vec();
-        let (mut hazard, mut occupation) = (0.0, 0.0);
+        let (mut hazard, mut occupation) = (0.0, occupation);
         let mut rates = self.rates_per_s(v, rises_k.iter().sum());
         for k in 0..SUB_STEPS {
             let edge = |k: usize| (k as f64 / SUB_STEPS as f64).powi(2) * width_s;

@@ -97,7 +97,7 @@ fn a_pulse_without_heat_has_the_closed_form() {
     }
 }
 
-/// The 64 sub-steps of a pulse against an ODE for heat and hazard together, on every preset at its hardest pulses.
+/// The sub-steps of a pulse against an ODE for heat and hazard together, on every preset at its hardest pulses.
 #[test]
 fn the_pulse_is_the_ode() {
     for name in ipnet_device::preset_names() {
