@@ -154,8 +154,7 @@ pub fn resistance_loop(device: &Device) -> Vec<Series> {
     let mut branch = |label: &str, from_v: f64, to_v: f64| {
         let points: Vec<(f64, f64)> = spread(from_v, to_v)
             .map(|v| {
-                occupation =
-                    device.pulse_from(&cold(device), occupation, v, device.pulse.width_s).occupation;
+                occupation = device.pulse_from(&cold(device), occupation, v, device.pulse.width_s).occupation;
                 let fired = device.resistance_ohm(v, 0.0, device.fired_state());
                 let initial = device.resistance_ohm(v, 0.0, device.initial_state());
                 (v, 1e-3 * (occupation * fired + (1.0 - occupation) * initial))

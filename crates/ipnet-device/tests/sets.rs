@@ -114,3 +114,16 @@ fn a_table_is_bilinear_and_held_at_its_edges() {
     assert_eq!(table.probability(2.0, -5.0), 0.3);
     assert!((table.probability(0.5, 50.0) - 0.3).abs() < 1e-12);
 }
+
+/// Where the formulas say what must happen: a 10 % higher V_c makes switching rarer, a 10 % higher thermal resistance keeps more heat.
+#[test]
+fn sensitivity_has_the_sign_of_the_physics() {
+    let (nominal, moved) = DeviceSet::load("default").unwrap().sensitivity().unwrap();
+    assert!((nominal.p_cold - 0.1).abs() < 0.005, "{nominal:?}");
+    let of = |key: &str| moved.iter().find(|s| s.key == key).and_then(|s| s.behaviour).unwrap();
+    assert!(of("switching.v_critical_v").p_cold < nominal.p_cold);
+    assert!(of("magnet.stability_ratio").p_cold < nominal.p_cold);
+    let warmer = of("thermal.pole_1.r_k_per_w");
+    assert!(warmer.rise_k > nominal.rise_k && warmer.memory_slots > nominal.memory_slots);
+    assert_eq!(of("junction.tmr_ratio").p_cold, nominal.p_cold);
+}
