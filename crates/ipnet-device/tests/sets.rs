@@ -125,5 +125,6 @@ fn sensitivity_has_the_sign_of_the_physics() {
     assert!(of("magnet.stability_ratio").p_cold < nominal.p_cold);
     let warmer = of("thermal.pole_1.r_k_per_w");
     assert!(warmer.rise_k > nominal.rise_k && warmer.memory_slots > nominal.memory_slots);
-    assert_eq!(of("junction.tmr_ratio").p_cold, nominal.p_cold);
+    // The TMR enters the reset heat only, and with it the range over which the barrier is fitted.
+    assert!((of("junction.tmr_ratio").p_cold / nominal.p_cold - 1.0).abs() < 1e-6);
 }
