@@ -28,6 +28,7 @@ mod norm_relu_pool;
 mod parallel;
 mod pool;
 mod recurrent;
+mod relu_pool;
 mod time;
 
 pub use activation::relu;
@@ -42,4 +43,5 @@ pub use norm::{BatchStats, batch_norm, batch_norm_eval};
 pub use norm_relu_pool::{batch_norm_relu_pool, batch_norm_relu_pool_eval};
 pub use pool::{adaptive_avg_pool2d, avg_pool2d, max_pool2d};
 pub use recurrent::{conv_lstm_scan, gru_scan, lstm_scan, rnn_scan};
+pub use relu_pool::relu_avg_pool2d;
 pub use time::mean_over_time;

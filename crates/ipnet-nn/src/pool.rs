@@ -15,39 +15,42 @@ use crate::autograd::{operand, record1, view};
 use crate::error::{Error, Result};
 use crate::parallel::PART;
 
+/// Extents of a plane before and after pooling.
 #[derive(Clone, Copy)]
-struct Planes {
+pub(crate) struct Planes {
     h_in: usize,
-    w_in: usize,
-    h_out: usize,
-    w_out: usize,
+    pub w_in: usize,
+    pub h_out: usize,
+    pub w_out: usize,
 }
 
 impl Planes {
-    fn x_len(&self) -> usize {
+    pub(crate) fn x_len(&self) -> usize {
         self.h_in * self.w_in
     }
 
-    fn y_len(&self) -> usize {
+    pub(crate) fn y_len(&self) -> usize {
         self.h_out * self.w_out
     }
 
-    /// `f(y plane, x plane)` for all planes, into a new `y`.
-    fn forward(&self, x: &[f32], f: impl Fn(&mut [f32], &[f32]) + Sync) -> Vec<f32> {
+    /// `f(y plane, x plane, index of the plane)` for all planes, into a new, zeroed `y`.
+    pub(crate) fn forward(&self, x: &[f32], f: impl Fn(&mut [f32], &[f32], usize) + Sync) -> Vec<f32> {
         let mut y = vec![0.0; x.len() / self.x_len() * self.y_len()];
         let per_part = PART.div_ceil(self.x_len());
-        y.par_chunks_mut(per_part * self.y_len()).zip(x.par_chunks(per_part * self.x_len())).for_each(
-            |(y, x)| {
-                for (y, x) in y.chunks_exact_mut(self.y_len()).zip(x.chunks_exact(self.x_len())) {
-                    f(y, x);
+        y.par_chunks_mut(per_part * self.y_len())
+            .zip(x.par_chunks(per_part * self.x_len()))
+            .enumerate()
+            .for_each(|(part, (y, x))| {
+                let planes = y.chunks_exact_mut(self.y_len()).zip(x.chunks_exact(self.x_len()));
+                for (plane, (y, x)) in planes.enumerate() {
+                    f(y, x, part * per_part + plane);
                 }
-            },
-        );
+            });
         y
     }
 
     /// `f(dx plane, dy plane, index of the plane)` for all planes, into a new, zeroed `dx`.
-    fn backward(&self, dy: &[f32], f: impl Fn(&mut [f32], &[f32], usize) + Sync) -> Vec<f32> {
+    pub(crate) fn backward(&self, dy: &[f32], f: impl Fn(&mut [f32], &[f32], usize) + Sync) -> Vec<f32> {
         let mut dx = vec![0.0; dy.len() / self.y_len() * self.x_len()];
         let per_part = PART.div_ceil(self.x_len());
         dx.par_chunks_mut(per_part * self.x_len())
@@ -62,7 +65,8 @@ impl Planes {
         dx
     }
 
-    fn shape(&self, x: &Tensor) -> Shape {
+    /// The shape of `x` pooled.
+    pub(crate) fn shape(&self, x: &Tensor) -> Shape {
         let mut dims = x.dims().to_vec();
         let rank = dims.len();
         dims[rank - 2] = self.h_out;
@@ -71,7 +75,8 @@ impl Planes {
     }
 }
 
-fn windows(op: &'static str, x: &Tensor, k: usize) -> Result<Planes> {
+/// Windows of side `k` on `x`, checked.
+pub(crate) fn windows(op: &'static str, x: &Tensor, k: usize) -> Result<Planes> {
     if k == 0 {
         return Err(Error::Option { op, option: "k", expected: ">= 1", found: "0".into() });
     }
@@ -94,7 +99,7 @@ pub fn avg_pool2d(x: &Tensor, k: usize) -> Result<Tensor> {
     let planes = windows(OP, x, k)?;
     let x = operand(OP, x)?;
     let share = 1.0 / (k * k) as f32;
-    let y = planes.forward(view(OP, &x)?.slice()?, |y, x| {
+    let y = planes.forward(view(OP, &x)?.slice()?, |y, x, _| {
         for (row, y) in y.chunks_exact_mut(planes.w_out).enumerate() {
             for source in x[row * k * planes.w_in..(row + 1) * k * planes.w_in].chunks_exact(planes.w_in) {
                 for (y, cells) in y.iter_mut().zip(source.chunks_exact(k)) {
@@ -126,7 +131,7 @@ pub fn max_pool2d(x: &Tensor, k: usize) -> Result<Tensor> {
     const OP: &str = "max_pool2d";
     let planes = windows(OP, x, k)?;
     let x = operand(OP, x)?;
-    let y = planes.forward(view(OP, &x)?.slice()?, |y, x| {
+    let y = planes.forward(view(OP, &x)?.slice()?, |y, x, _| {
         for (cell, y) in y.iter_mut().enumerate() {
             *y = x[first_maximum(x, &planes, k, cell)];
         }
@@ -180,7 +185,7 @@ pub fn adaptive_avg_pool2d(x: &Tensor, h_out: usize, w_out: usize) -> Result<Ten
             (cell, rows, cols, share)
         })
     };
-    let y = planes.forward(view(OP, &x)?.slice()?, |y, x| {
+    let y = planes.forward(view(OP, &x)?.slice()?, |y, x, _| {
         for (cell, rows, cols, share) in cells() {
             let sums = rows.map(|row| x[row * planes.w_in..][cols.clone()].iter().sum::<f32>());
             y[cell] = sums.sum::<f32>() * share;

@@ -317,3 +317,21 @@ fn the_fused_stage_is_normalisation_relu_and_pool() {
         );
     }
 }
+
+/// `y = avg_pool(max(x, 0), k)`.
+#[test]
+fn relu_and_pool_fused_equal_their_parts() {
+    for (dims, k) in [([2, 3, 4, 6], 2), ([3, 2, 5, 7], 2), ([1, 2, 7, 6], 3)] {
+        let [n, c, h, w] = dims;
+        check(
+            &format!("relu_avg_pool2d {dims:?} {k}"),
+            &[Array::normal("relu_pool/x", &dims)],
+            1e-6,
+            |t| relu_avg_pool2d(&t[0], k).unwrap(),
+            |p| {
+                let rectified: Vec<f64> = p[0].iter().map(|x| x.max(0.0)).collect();
+                pool_f64(&rectified, [n * c, h, w], k, |cells| cells.iter().sum::<f64>() / cells.len() as f64)
+            },
+        );
+    }
+}
