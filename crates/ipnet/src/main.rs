@@ -10,7 +10,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Networks whose working memory is the Joule heat of magnetic tunnel junctions.
 #[derive(Parser)]
-#[command(name = "ipnet", version, about)]
+#[command(name = "ipnet", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -102,23 +102,26 @@ pub fn reproduce(plan: &Plan) -> Result<Summary> {
     )?;
     let mut remarks = Vec::new();
 
+    // Real recordings first: what is wrong with them is said before anything is computed.
     let recordings = run.path().join("recordings");
-    let mut entries = vec![Entry::load(TaskName::Gestures11, None, &recordings)?];
+    let mut real = Vec::new();
     let mut clips = None;
     match &plan.data {
         Some(folder) => {
-            if folder.nmnist.is_some() {
-                entries.push(Entry::load(TaskName::DigitsInTime20, Some(folder), &recordings)?);
-            }
             if let Some(gestures) = &folder.dvs_gesture {
                 let table = dvs_gesture_clips(gestures)?;
                 run.write_table("dvs_gesture_clips", &table)?;
                 clips = Some(table);
             }
+            if folder.nmnist.is_some() {
+                real.push(Entry::load(TaskName::DigitsInTime20, Some(folder), &recordings)?);
+            }
         }
         None => remarks
             .push(format!("no real recordings were run: neither --data nor {ENVIRONMENT} names a folder")),
     }
+    let mut entries = vec![Entry::load(TaskName::Gestures11, None, &recordings)?];
+    entries.extend(real);
     for entry in &entries {
         run.record_data(entry.task.source())?;
     }
