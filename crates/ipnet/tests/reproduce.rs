@@ -95,7 +95,11 @@ fn arguments_without_meaning_are_refused() {
         let mut command = ipnet(arguments);
         let output = command.current_dir(out.path()).assert().code(2).get_output().clone();
         let text = String::from_utf8(output.stderr).unwrap();
-        assert!(text.starts_with("error: ") && text.contains(arguments[2].trim_start_matches("--")) || text.contains("expected"), "{text}");
+        assert!(
+            text.starts_with("error: ") && text.contains(arguments[2].trim_start_matches("--"))
+                || text.contains("expected"),
+            "{text}"
+        );
     }
 }
 
