@@ -41,3 +41,19 @@ data SET DIR:
 # Tests of the data scripts, against a server on this machine
 test-data-scripts:
     data-scripts/test
+
+# The CUDA conformance suite, on a machine with an NVIDIA GPU
+test-cuda:
+    IPNET_NEEDS_CUDA=1 cargo test --locked -p ipnet-kernel --features cuda --test suite cuda::
+
+# The scan on a GPU beside a copy of the same bytes
+bench-cuda *ARGS:
+    cargo bench --locked --profile dev -p ipnet-kernel --features cuda --bench cuda "$@"
+
+# Every CUDA kernel compiles, with libnvrtc on LD_LIBRARY_PATH (PyPI's nvidia-cuda-nvrtc will do) and no GPU
+test-nvrtc:
+    IPNET_NVRTC_ALL=1 cargo test --locked -p ipnet-kernel --features cuda --test suite nvrtc:: -- --nocapture
+
+# The scan beside a copy of the same bytes, on this processor
+bench-scan *ARGS:
+    cargo bench --locked --profile dev -p ipnet-kernel --bench scan "$@"

@@ -75,7 +75,7 @@ impl LifOp {
         unsafe {
             filled(x.len() + state.len(), |result| {
                 let (out, kept) = result.split_at_mut(x.len());
-                CpuBackend::default().lif_forward(self.shape, &self.config, input, out, &mut last);
+                CpuBackend::default().lif_forward(self.shape, &self.config, input, out, Some(&mut last));
                 kept.iter_mut().zip(&last).for_each(|(to, from)| {
                     to.write(*from);
                 });
@@ -106,7 +106,7 @@ impl LifOp {
                         final_state: Some(final_state),
                         x: grad_x,
                         decay: &mut grad_decay,
-                        state: &mut grad_state,
+                        state: Some(&mut grad_state),
                     };
                     CpuBackend::default().lif_backward(self.shape, &self.config, input, grad);
                 })

@@ -183,7 +183,7 @@ pub struct ThermalBackward<'a, E = f32> {
     pub grad_heat: Option<&'a mut [E]>,
 }
 
-fn check(what: &'static str, found: usize, expected: usize) -> Result<()> {
+pub(crate) fn check(what: &'static str, found: usize, expected: usize) -> Result<()> {
     if found == expected {
         return Ok(());
     }

@@ -8,7 +8,7 @@
 //! keeps its own four words in registers for four steps. Neurons are numbered below 2^32, steps below 2^34.
 
 use super::math::sin_cos_turns;
-use super::vector::{Job, Real, Simd, Vector, Words};
+use super::vector::{Job, Real, Simd, Vector, Words, whole_vectors};
 
 /// What a draw is for: the second counter word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,11 +74,19 @@ impl<E: Real> Job<E> for DrawRows<'_, E> {
     #[inline(always)]
     fn run<S: Simd<E = E>>(self, simd: S) {
         let Self { place, rows: [r0, r1, r2, r3] } = self;
-        let whole = r0.len() / S::WIDTH * S::WIDTH;
-        fill(simd, &place, 0, [&mut *r0, &mut *r1, &mut *r2, &mut *r3]);
-        let tails = [&mut r0[whole..], &mut r1[whole..], &mut r2[whole..], &mut r3[whole..]];
-        fill(simd.tail(), &place, whole, tails);
+        let whole = whole_vectors::<S>(r0.len());
+        if S::WIDTH > 1 {
+            fill(simd, &place, 0, [&mut *r0, &mut *r1, &mut *r2, &mut *r3]);
+        }
+        let rest = [&mut r0[whole..], &mut r1[whole..], &mut r2[whole..], &mut r3[whole..]];
+        fill_rest(simd.tail(), &place, whole, rest);
     }
+}
+
+/// What is left over, compiled once for all instruction sets.
+#[inline(never)]
+fn fill_rest<S: Simd>(simd: S, place: &Place, start: usize, rows: [&mut [S::E]; 4]) {
+    fill(simd, place, start, rows);
 }
 
 #[inline(always)]

@@ -20,7 +20,7 @@
 
 use super::block::{Cutter, SharedRows, add_per_channel, as_new, fill_per_channel, rows, with_scratch};
 use super::run::{AtLevel, for_blocks, in_parts};
-use super::vector::{Job, Real, Simd, Vector};
+use super::vector::{Job, Real, Simd, Vector, whole_vectors};
 use crate::{AlifConfig, Reset, ScanShape};
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -90,13 +90,21 @@ struct Step<'a, E, const ADAPTIVE: bool> {
 impl<E: Real, const ADAPTIVE: bool> Job<E> for Step<'_, E, ADAPTIVE> {
     #[inline(always)]
     fn run<S: Simd<E = E>>(mut self, simd: S) {
-        let whole = self.x.len() / S::WIDTH * S::WIDTH;
-        self.part(simd, 0..whole);
-        self.part(simd.tail(), whole..self.x.len());
+        let (len, whole) = (self.x.len(), whole_vectors::<S>(self.x.len()));
+        if S::WIDTH > 1 {
+            self.part(simd, 0..whole);
+        }
+        self.rest(simd.tail(), whole..len);
     }
 }
 
 impl<E: Real, const ADAPTIVE: bool> Step<'_, E, ADAPTIVE> {
+    /// What is left over, compiled once for all instruction sets.
+    #[inline(never)]
+    fn rest<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
+        self.part(simd, range);
+    }
+
     #[inline(always)]
     fn part<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
         let neuron = &self.neuron;
@@ -143,13 +151,21 @@ struct Adjoint<'a, E, const ADAPTIVE: bool> {
 impl<E: Real, const ADAPTIVE: bool> Job<E> for Adjoint<'_, E, ADAPTIVE> {
     #[inline(always)]
     fn run<S: Simd<E = E>>(mut self, simd: S) {
-        let whole = self.x.len() / S::WIDTH * S::WIDTH;
-        self.part(simd, 0..whole);
-        self.part(simd.tail(), whole..self.x.len());
+        let (len, whole) = (self.x.len(), whole_vectors::<S>(self.x.len()));
+        if S::WIDTH > 1 {
+            self.part(simd, 0..whole);
+        }
+        self.rest(simd.tail(), whole..len);
     }
 }
 
 impl<E: Real, const ADAPTIVE: bool> Adjoint<'_, E, ADAPTIVE> {
+    /// What is left over, compiled once for all instruction sets.
+    #[inline(never)]
+    fn rest<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
+        self.part(simd, range);
+    }
+
     #[inline(always)]
     fn part<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
         let neuron = &self.neuron;

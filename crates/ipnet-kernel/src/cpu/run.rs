@@ -6,6 +6,7 @@ use super::lif::{LifBackward, LifForward, Neuron};
 use super::portable::{PortableF32, PortableF64};
 use super::thermal::{Backward, Forward, Packed};
 use super::vector::{Real, Simd};
+use crate::scan::check;
 use crate::{
     AlifConfig, Error, Result, ScanBackend, ScanShape, ThermalBackward, ThermalForward, ThermalScan,
 };
@@ -66,7 +67,7 @@ pub(crate) struct LifGrad<'a, E> {
     pub final_state: Option<&'a [E]>,
     pub x: &'a mut [MaybeUninit<E>],
     pub decay: &'a mut [E],
-    pub state: &'a mut [E],
+    pub state: Option<&'a mut [E]>,
 }
 
 /// An element type with the levels it is compiled for.
@@ -153,6 +154,54 @@ impl CpuBackend {
         Ok(())
     }
 
+    /// LIF neurons from rest: `x` and `out` are `[T, N]`, `decay` `[C]`. What [`crate::alif_scan`] computes,
+    /// into a buffer of the caller.
+    ///
+    /// # Errors
+    /// Buffers that do not fit `shape`, or a setting without meaning.
+    pub fn lif(
+        &self,
+        shape: ScanShape,
+        config: &AlifConfig,
+        x: &[f32],
+        decay: &[f32],
+        out: &mut [f32],
+    ) -> Result<()> {
+        config.validate()?;
+        check("x", x.len(), shape.elements())?;
+        check("decay", decay.len(), shape.channels)?;
+        check("out", out.len(), shape.elements())?;
+        self.lif_forward(shape, config, LifInput { x, decay, state: None }, as_new(out), None);
+        Ok(())
+    }
+
+    /// Gradients of [`CpuBackend::lif`] for a given dL/d`out`: dL/d`x` `[T, N]` and dL/d`decay` `[C]`.
+    ///
+    /// # Errors
+    /// Buffers that do not fit `shape`, or a setting without meaning.
+    #[allow(clippy::too_many_arguments)]
+    pub fn lif_gradient(
+        &self,
+        shape: ScanShape,
+        config: &AlifConfig,
+        x: &[f32],
+        decay: &[f32],
+        grad_out: &[f32],
+        grad_x: &mut [f32],
+        grad_decay: &mut [f32],
+    ) -> Result<()> {
+        config.validate()?;
+        check("x", x.len(), shape.elements())?;
+        check("decay", decay.len(), shape.channels)?;
+        check("grad_out", grad_out.len(), shape.elements())?;
+        check("grad_x", grad_x.len(), shape.elements())?;
+        check("grad_decay", grad_decay.len(), shape.channels)?;
+        let grad =
+            LifGrad { out: grad_out, final_state: None, x: as_new(grad_x), decay: grad_decay, state: None };
+        self.lif_backward(shape, config, LifInput { x, decay, state: None }, grad);
+        Ok(())
+    }
+
     /// LIF forward over buffers that were checked: `state` and `final_state` are `[1 or 2, N]`.
     pub(crate) fn lif_forward<E: Element>(
         &self,
@@ -160,7 +209,7 @@ impl CpuBackend {
         config: &AlifConfig,
         input: LifInput<'_, E>,
         out: &mut [MaybeUninit<E>],
-        final_state: &mut [E],
+        final_state: Option<&mut [E]>,
     ) {
         let neurons = shape.neurons();
         let pass = LifForward {
@@ -170,7 +219,7 @@ impl CpuBackend {
             decay: input.decay,
             state: input.state,
             out: SharedRows::new(out, neurons),
-            final_state: Some(SharedRows::new(final_state, neurons)),
+            final_state: final_state.map(|state| SharedRows::new(state, neurons)),
         };
         E::at_level(self.level, pass);
     }
@@ -194,7 +243,7 @@ impl CpuBackend {
             grad_out: grad.out,
             grad_final_state: grad.final_state,
             grad_x: SharedRows::new(grad.x, neurons),
-            grad_state: Some(SharedRows::new(grad.state, neurons)),
+            grad_state: grad.state.map(|state| SharedRows::new(state, neurons)),
             grad_decay: grad.decay,
         };
         E::at_level(self.level, pass);

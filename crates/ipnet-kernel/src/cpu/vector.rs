@@ -134,6 +134,12 @@ pub(crate) trait Simd: Copy {
     fn unit(self, words: Self::W) -> Self::V;
 }
 
+/// How many of `len` elements whole vectors cover; none for one lane, which takes them all as what is left over.
+#[inline(always)]
+pub(crate) fn whole_vectors<S: Simd>(len: usize) -> usize {
+    if S::WIDTH == 1 { 0 } else { len / S::WIDTH * S::WIDTH }
+}
+
 /// A piece of work that is compiled once per instruction set.
 pub(crate) trait Job<E> {
     /// Does the work over the whole vectors of its slices, from element `start` on.

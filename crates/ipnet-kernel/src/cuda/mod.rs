@@ -90,6 +90,11 @@ impl CudaBackend {
         Ok((self.context.name().map_err(fault)?, self.context.total_mem().map_err(fault)?))
     }
 
+    /// The stream that every launch and copy of this backend is enqueued on.
+    pub fn stream(&self) -> &Arc<CudaStream> {
+        &self.stream
+    }
+
     fn function(&self, variant: Variant, name: &str) -> Result<CudaFunction> {
         let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
         let module = match modules.get(&variant) {

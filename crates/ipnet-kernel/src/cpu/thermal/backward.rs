@@ -15,7 +15,7 @@
 use super::forward::NeuronRows;
 use super::law::{Packed, Q_RANGE, Switch};
 use crate::cpu::block::{rows, rows_mut};
-use crate::cpu::vector::{Job, Real, Simd, Vector};
+use crate::cpu::vector::{Job, Real, Simd, Vector, whole_vectors};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
@@ -33,13 +33,21 @@ pub(crate) struct Slopes<'a, E, K, const P: usize, const SPREAD: bool> {
 impl<E: Real, K: Switch<E>, const P: usize, const SPREAD: bool> Job<E> for Slopes<'_, E, K, P, SPREAD> {
     #[inline(always)]
     fn run<S: Simd<E = E>>(mut self, simd: S) {
-        let whole = self.x.len() / S::WIDTH * S::WIDTH;
-        self.part(simd, 0..whole);
-        self.part(simd.tail(), whole..self.x.len());
+        let (len, whole) = (self.x.len(), whole_vectors::<S>(self.x.len()));
+        if S::WIDTH > 1 {
+            self.part(simd, 0..whole);
+        }
+        self.rest(simd.tail(), whole..len);
     }
 }
 
 impl<E: Real, K: Switch<E>, const P: usize, const SPREAD: bool> Slopes<'_, E, K, P, SPREAD> {
+    /// What is left over, compiled once for all instruction sets.
+    #[inline(never)]
+    fn rest<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
+        self.part(simd, range);
+    }
+
     #[inline(always)]
     fn part<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
         let law = self.law;
@@ -102,15 +110,23 @@ impl<E: Real, const P: usize, const SPREAD: bool, const TABLE: bool, const PARAM
 {
     #[inline(always)]
     fn run<S: Simd<E = E>>(mut self, simd: S) {
-        let whole = self.x.len() / S::WIDTH * S::WIDTH;
-        self.part(simd, 0..whole);
-        self.part(simd.tail(), whole..self.x.len());
+        let (len, whole) = (self.x.len(), whole_vectors::<S>(self.x.len()));
+        if S::WIDTH > 1 {
+            self.part(simd, 0..whole);
+        }
+        self.rest(simd.tail(), whole..len);
     }
 }
 
 impl<E: Real, const P: usize, const SPREAD: bool, const TABLE: bool, const PARAMS: bool>
     Adjoint<'_, E, P, SPREAD, TABLE, PARAMS>
 {
+    /// What is left over, compiled once for all instruction sets.
+    #[inline(never)]
+    fn rest<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
+        self.part(simd, range);
+    }
+
     #[inline(always)]
     fn part<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
         let law = self.law;

@@ -6,7 +6,7 @@
 
 use super::law::{Packed, Q_RANGE, Switch};
 use crate::cpu::block::{rows, rows_mut};
-use crate::cpu::vector::{Job, Real, Simd, Vector};
+use crate::cpu::vector::{Job, Real, Simd, Vector, whole_vectors};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
@@ -40,13 +40,21 @@ pub(crate) struct Rate<'a, E, K, const P: usize, const SPREAD: bool> {
 impl<E: Real, K: Switch<E>, const P: usize, const SPREAD: bool> Job<E> for Rate<'_, E, K, P, SPREAD> {
     #[inline(always)]
     fn run<S: Simd<E = E>>(mut self, simd: S) {
-        let whole = self.x.len() / S::WIDTH * S::WIDTH;
-        self.part(simd, 0..whole);
-        self.part(simd.tail(), whole..self.x.len());
+        let (len, whole) = (self.x.len(), whole_vectors::<S>(self.x.len()));
+        if S::WIDTH > 1 {
+            self.part(simd, 0..whole);
+        }
+        self.rest(simd.tail(), whole..len);
     }
 }
 
 impl<E: Real, K: Switch<E>, const P: usize, const SPREAD: bool> Rate<'_, E, K, P, SPREAD> {
+    /// What is left over, compiled once for all instruction sets.
+    #[inline(never)]
+    fn rest<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
+        self.part(simd, range);
+    }
+
     #[inline(always)]
     fn part<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
         let law = self.law;
@@ -103,9 +111,11 @@ pub(crate) struct Fire<'a, E, const SAMPLED: bool, const TABLE: bool> {
 impl<E: Real, const SAMPLED: bool, const TABLE: bool> Job<E> for Fire<'_, E, SAMPLED, TABLE> {
     #[inline(always)]
     fn run<S: Simd<E = E>>(mut self, simd: S) {
-        let whole = self.rate.len() / S::WIDTH * S::WIDTH;
-        self.part(simd, 0..whole);
-        self.part(simd.tail(), whole..self.rate.len());
+        let (len, whole) = (self.rate.len(), whole_vectors::<S>(self.rate.len()));
+        if S::WIDTH > 1 {
+            self.part(simd, 0..whole);
+        }
+        self.rest(simd.tail(), whole..len);
     }
 }
 
@@ -120,6 +130,12 @@ fn probability<S: Simd>(simd: S, q: S::V) -> S::V {
 }
 
 impl<E: Real, const SAMPLED: bool, const TABLE: bool> Fire<'_, E, SAMPLED, TABLE> {
+    /// What is left over, compiled once for all instruction sets.
+    #[inline(never)]
+    fn rest<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
+        self.part(simd, range);
+    }
+
     #[inline(always)]
     fn part<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
         let (zero, one) = (simd.splat(E::from_f64(0.0)), simd.splat(E::from_f64(1.0)));
@@ -147,13 +163,21 @@ pub(crate) struct Relax<'a, E, const P: usize, const SPREAD: bool> {
 impl<E: Real, const P: usize, const SPREAD: bool> Job<E> for Relax<'_, E, P, SPREAD> {
     #[inline(always)]
     fn run<S: Simd<E = E>>(mut self, simd: S) {
-        let whole = self.fired.len() / S::WIDTH * S::WIDTH;
-        self.part(simd, 0..whole);
-        self.part(simd.tail(), whole..self.fired.len());
+        let (len, whole) = (self.fired.len(), whole_vectors::<S>(self.fired.len()));
+        if S::WIDTH > 1 {
+            self.part(simd, 0..whole);
+        }
+        self.rest(simd.tail(), whole..len);
     }
 }
 
 impl<E: Real, const P: usize, const SPREAD: bool> Relax<'_, E, P, SPREAD> {
+    /// What is left over, compiled once for all instruction sets.
+    #[inline(never)]
+    fn rest<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
+        self.part(simd, range);
+    }
+
     #[inline(always)]
     fn part<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
         let decay: [S::V; P] = std::array::from_fn(|i| simd.splat(self.law.decay[i]));
@@ -192,13 +216,21 @@ impl<E: Real, const P: usize, const SPREAD: bool, const RESET: bool> Job<E>
 {
     #[inline(always)]
     fn run<S: Simd<E = E>>(mut self, simd: S) {
-        let whole = self.x.len() / S::WIDTH * S::WIDTH;
-        self.part(simd, 0..whole);
-        self.part(simd.tail(), whole..self.x.len());
+        let (len, whole) = (self.x.len(), whole_vectors::<S>(self.x.len()));
+        if S::WIDTH > 1 {
+            self.part(simd, 0..whole);
+        }
+        self.rest(simd.tail(), whole..len);
     }
 }
 
 impl<E: Real, const P: usize, const SPREAD: bool, const RESET: bool> NextHeat<'_, E, P, SPREAD, RESET> {
+    /// What is left over, compiled once for all instruction sets.
+    #[inline(never)]
+    fn rest<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
+        self.part(simd, range);
+    }
+
     #[inline(always)]
     fn part<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
         let law = self.law;
