@@ -26,7 +26,17 @@ enum Command {
     Train(cmd::train::Train),
 }
 
+/// Lets a reader that closes the pipe early (`| head`) end the program quietly, as other tools do, instead of by a
+/// panic in `println!`.
+#[cfg(unix)]
+fn end_with_the_reader() {
+    // SAFETY: runs before any thread is started; SIG_DFL is a valid disposition for SIGPIPE.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
 fn main() -> ExitCode {
+    #[cfg(unix)]
+    end_with_the_reader();
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()),

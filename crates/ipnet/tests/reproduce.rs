@@ -131,3 +131,20 @@ fn a_label_row_that_overlaps_the_next_is_cut_by_itself() {
     let lengths: Vec<usize> = (0..2).map(|clip| dataset.sample(clip).unwrap().events.len()).collect();
     assert_eq!(lengths, [5, 5]);
 }
+
+/// `ipnet device list | true` must not end in a panic: the reader is gone before the text is written.
+#[cfg(unix)]
+#[test]
+fn a_reader_that_goes_away_ends_the_program_quietly() {
+    use std::process::{Command as Process, Stdio};
+    let mut child = Process::new(assert_cmd::cargo::cargo_bin("ipnet"))
+        .args(["device", "list"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!text.contains("panicked"), "{text}");
+}

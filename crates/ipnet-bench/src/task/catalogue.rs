@@ -81,7 +81,7 @@ impl TaskName {
     /// that an epoch has some dozens of updates.
     pub fn training(self) -> TrainConfig {
         let (epochs, batch) = match self {
-            Self::Gestures11 => (20, 16),
+            Self::Gestures11 => (15, 16),
             Self::DigitsInTime20 => (10, 32),
         };
         TrainConfig {
