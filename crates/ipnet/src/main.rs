@@ -18,6 +18,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Device parameter sets: list, show, plot, and fit to measurements
+    Device(cmd::device::Device),
     Reproduce(cmd::reproduce::Reproduce),
     /// Inspect, convert, cut and frame recordings of event cameras
     Events(cmd::events::EventsCommand),

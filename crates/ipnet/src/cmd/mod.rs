@@ -1,5 +1,6 @@
 //! One file per command; this one dispatches and holds what several of them share.
 
+pub mod device;
 pub mod events;
 pub mod reproduce;
 pub mod synth;
@@ -12,6 +13,7 @@ use std::process::ExitCode;
 /// Runs one command; its exit code is 0 done or 1 for a negative result, and an error becomes 2.
 pub fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Device(command) => device::run(command),
         Command::Reproduce(command) => command.run(),
         Command::Events(command) => events::run(command),
         Command::Synth(command) => synth::run(command),

@@ -1,0 +1,75 @@
+//! `ipnet device` from the outside: exit codes, output, files.
+
+use std::process::Command;
+
+fn ipnet(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_ipnet")).arg("device").args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn list_and_show_print_every_preset() {
+    let (code, names, _) = ipnet(&["list", "--json"]);
+    assert_eq!(code, Some(0));
+    let names: serde_json::Value = serde_json::from_str(&names).unwrap();
+    assert!(names.as_array().unwrap().len() >= 5);
+    let (code, text, _) = ipnet(&["show", "default"]);
+    assert_eq!(code, Some(0));
+    assert!(
+        text.contains("assumed: ") && text.contains("source: ") && text.contains("error of the reduction")
+    );
+    let (_, json, _) = ipnet(&["show", "sot-40nm", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(json["reduction_error"]["p_max"].as_f64().unwrap() < 0.02);
+}
+
+#[test]
+fn a_set_with_a_mistake_is_refused_with_its_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("bad.toml");
+    std::fs::write(&path, "extends = \"default\"\n[magnet]\ncurie_k = { value = 280, source = \"x\" }\n")
+        .unwrap();
+    let (code, out, message) = ipnet(&["show", path.to_str().unwrap()]);
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    assert!(message.contains("bad.toml:3") && message.contains("above the ambient"), "{message}");
+    let (code, _, message) = ipnet(&["show", "nothing-like-it"]);
+    assert!(code == Some(2) && message.contains("superparamagnetic-50nm"), "{message}");
+}
+
+#[test]
+fn plot_writes_six_figures() {
+    let dir = tempfile::tempdir().unwrap();
+    let (code, files, message) = ipnet(&["plot", "default", "-o", dir.path().to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{message}");
+    assert_eq!(files.lines().count(), 6);
+    for file in files.lines() {
+        let bytes = std::fs::read(file).unwrap();
+        assert!(bytes.starts_with(b"<svg") && bytes.len() > 2000, "{file}");
+    }
+}
+
+/// R(V) of a junction with RA 12 Ohm um^2 gives the RA back; what else was free is said to be held, and the new set loads.
+#[test]
+fn fit_writes_a_set_that_loads() {
+    let dir = tempfile::tempdir().unwrap();
+    let (csv, toml) = (dir.path().join("m.csv"), dir.path().join("mine.toml"));
+    let ohm = 12e-12 / (std::f64::consts::FRAC_PI_4 * 50e-9 * 50e-9);
+    let mut rows =
+        String::from("kind,v_v,width_s,bath_k,heat_v,interval_s,trials,switched,state,ohm,sigma_ohm\n");
+    for i in 1..6 {
+        rows += &format!("resistance,0.{i},,,,,,,p,{ohm},{}\n", ohm / 100.0);
+    }
+    std::fs::write(&csv, rows).unwrap();
+    let (code, table, message) = ipnet(&["fit", csv.to_str().unwrap(), "-o", toml.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{message}");
+    assert!(table.contains("not determined") && table.contains("switching.attempt_s"), "{table}");
+    let (code, json, message) = ipnet(&["show", toml.to_str().unwrap(), "--json"]);
+    assert_eq!(code, Some(0), "{message}");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let ra = json["parameters"]["junction.ra_ohm_m2"]["value"].as_f64().unwrap();
+    assert!((ra / 12e-12 - 1.0).abs() < 1e-3, "{ra}");
+    std::fs::write(&csv, "kind,v_v\nswitch,x\n").unwrap();
+    let (code, _, message) = ipnet(&["fit", csv.to_str().unwrap(), "-o", toml.to_str().unwrap()]);
+    assert!(code == Some(2) && message.contains("m.csv"), "{message}");
+}
