@@ -20,6 +20,7 @@ struct Cli {
 enum Command {
     /// Device parameter sets: list, show, plot, and fit to measurements
     Device(cmd::device::Device),
+    Doctor(cmd::doctor::Doctor),
     Reproduce(cmd::reproduce::Reproduce),
     /// Inspect, convert, cut and frame recordings of event cameras
     Events(cmd::events::EventsCommand),

@@ -1,6 +1,7 @@
 //! One file per command; this one dispatches and holds what several of them share.
 
 pub mod device;
+pub mod doctor;
 pub mod events;
 pub mod reproduce;
 pub mod synth;
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 pub fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Device(command) => device::run(command),
+        Command::Doctor(command) => command.run(),
         Command::Reproduce(command) => command.run(),
         Command::Events(command) => events::run(command),
         Command::Synth(command) => synth::run(command),
