@@ -95,7 +95,7 @@ fn thermal(setting: Setting, firing: Firing) -> Result<Work, Refused> {
     let scan = ThermalScan::new(&config, ScanShape::flat(steps, neurons))?;
     let backend = CpuBackend::default();
     let (mut out, mut dx) = (vec![0.0; x.len()], vec![0.0; if backward { x.len() } else { 0 }]);
-    let mut run = {
+    let run = {
         let (x, g) = (x.clone(), g.clone());
         move |out: &mut [f32], dx: &mut [f32]| -> ipnet_kernel::Result<()> {
             let io =
