@@ -21,6 +21,8 @@ enum Command {
     /// Device parameter sets: list, show, plot, and fit to measurements
     Device(cmd::device::Device),
     Doctor(cmd::doctor::Doctor),
+    Cite(cmd::cite::Cite),
+    Cost(cmd::cost::Cost),
     Reproduce(cmd::reproduce::Reproduce),
     /// Inspect, convert, cut and frame recordings of event cameras
     Events(cmd::events::EventsCommand),

@@ -20,12 +20,14 @@ mod bill;
 mod device;
 mod ratio;
 mod spatiotemporal;
+mod tables;
 mod technology;
 
 pub use bill::{Bill, Placing, Store, bill};
 pub use device::{DeviceEnergy, PublishedPulse, published_pulses};
 pub use ratio::{ACCOUNTINGS, Accounting, Ratio, memory_energy_j, ratios};
 pub use spatiotemporal::spatiotemporal;
+pub use tables::{energy_table, placed, ratio_table};
 pub use technology::{Sourced, Technology, technology_names};
 
 #[cfg(test)]

@@ -135,3 +135,24 @@ fn a_number_without_a_source_is_refused_with_its_line() {
         assert!(error.contains(&format!("line {line}:")) && error.contains(word), "{error}");
     }
 }
+
+#[test]
+fn the_published_ratio_is_placed_among_the_range() {
+    let ratio = |other_j| Ratio { accounting: "a", pulses: "p".into(), other_j, ip_j: 1.0 };
+    let found = [ratio(10.0), ratio(2000.0), ratio(9000.0), ratio(0.0)];
+    let (low, high, nearest) = placed(&found, 2874.0).unwrap();
+    assert_eq!((low, high, nearest.value()), (10.0, 9000.0, 2000.0));
+    assert!(placed(&[], 1.0).is_none());
+}
+
+#[test]
+fn the_energy_table_splits_memory_from_backbone() {
+    let technology = Technology::load("horowitz-45nm").unwrap();
+    let table = energy_table(&[("lstm", &lstm()), ("ip", &ip())], &technology, &pulse(1e-12)).unwrap();
+    assert_eq!(table.rows().len(), 8);
+    let total = |row| table.cell(row, "total_j").unwrap().parse::<f64>().unwrap();
+    assert_eq!((table.cell(0, "part"), table.cell(1, "part")), (Some("memory"), Some("backbone")));
+    assert!((total(0) / (460e-12 + 136.0 * 5e-12) - 1.0).abs() < 1e-3);
+    assert!((total(1) / 4.6e-9 - 1.0).abs() < 1e-3);
+    assert_eq!(table.cell(4, "pulses_j"), Some("4.000e-12"));
+}

@@ -2,6 +2,8 @@
 
 pub mod device;
 pub mod doctor;
+pub mod cite;
+pub mod cost;
 pub mod events;
 pub mod reproduce;
 pub mod synth;
@@ -16,6 +18,8 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Device(command) => device::run(command),
         Command::Doctor(command) => command.run(),
+        Command::Cite(command) => command.run(),
+        Command::Cost(command) => command.run(),
         Command::Reproduce(command) => command.run(),
         Command::Events(command) => events::run(command),
         Command::Synth(command) => synth::run(command),

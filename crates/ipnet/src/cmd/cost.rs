@@ -1,0 +1,134 @@
+//! `ipnet cost`: the energy of one inference, and the ratios between memories under every accounting.
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
+use ipnet_bench::cost::{
+    DeviceEnergy, PublishedPulse, Technology, energy_table, placed, published_pulses, ratio_table, ratios,
+    spatiotemporal,
+};
+use ipnet_device::DeviceSet;
+use ipnet_zoo::{InputShape, Memory, NetSpec, Network, OpCounts, Placement, TemporalNet};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Energy of one inference, term by term, and what one memory costs over another
+///
+/// Counts operations and accesses of the same backbone with no memory, with IP neurons at the sensor, with an LSTM,
+/// and as a parallel 3D convolution, and bills them with a technology's unit energies and a device's pulses. Counts are dense:
+/// nothing is saved for zeros. Pulse energies are an upper bound unless --drive and --firing give measured values.
+#[derive(Args)]
+pub struct Cost {
+    /// What to print
+    #[arg(value_enum, default_value_t = What::Energy)]
+    what: What,
+    /// Unit energies: horowitz-45nm, scaled-28nm or a TOML file
+    #[arg(long, value_name = "NAME", default_value = "horowitz-45nm")]
+    technology: String,
+    /// MTJ parameter set: a preset's name or a TOML file
+    #[arg(long, value_name = "SET", default_value = "default")]
+    device: String,
+    /// Time steps of one inference
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    steps: usize,
+    /// Channels of a frame: 1 with merged polarities, 2 without
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    channels: usize,
+    /// Side of a frame in pixels
+    #[arg(long, value_name = "PIXELS", default_value_t = 34)]
+    side: usize,
+    /// Classes
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    classes: usize,
+    /// Root mean square of the write amplitude over neurons and slots, in volts [default: the largest of the device]
+    #[arg(long, value_name = "V")]
+    drive: Option<f64>,
+    /// Share of slots in which a neuron fires
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0)]
+    firing: f64,
+    /// Print as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum What {
+    /// Energy of each network, term by term
+    Energy,
+    /// Memory against memory under every accounting and pulse energy
+    Ratios,
+}
+
+/// The abstract's ratios: memory power of an LSTM and of a parallel 3D convolution over that of the IP neurons.
+const PUBLISHED: [f64; 2] = [2_874.0, 90_920.0];
+
+impl Cost {
+    /// Runs it.
+    pub fn run(self) -> Result<ExitCode> {
+        let technology = Technology::load(&self.technology)?;
+        let set = DeviceSet::load(&self.device)?;
+        let device = set.device();
+        let drive_v = self.drive.unwrap_or(device.pulse.v_max_v);
+        ensure!(drive_v.is_finite() && drive_v >= 0.0, "--drive: expected volts, 0 or more, found {drive_v}");
+        ensure!(
+            (0.0..=1.0).contains(&self.firing),
+            "--firing: expected a share between 0 and 1, found {}",
+            self.firing
+        );
+        ensure!(self.steps > 0, "--steps: expected 1 or more, found 0");
+        let law = Arc::new(set.reduce()?.law);
+        let count = |memory, placement| -> Result<OpCounts> {
+            let input = InputShape {
+                steps: self.steps,
+                channels: self.channels,
+                height: self.side,
+                width: self.side,
+            };
+            let network =
+                Network::new(&NetSpec::plain(memory, placement), input, self.classes, Some(&law), 1)?;
+            Ok(network.op_counts()?)
+        };
+        let plain = count(Memory::None, Placement::None)?;
+        let (ip, lstm) = (count(Memory::Ip, Placement::Sensor)?, count(Memory::Lstm, Placement::Head)?);
+        let parallel = spatiotemporal(&plain);
+        let own = DeviceEnergy::from_device(&set.name, &device, drive_v, self.firing);
+        match self.what {
+            What::Energy => {
+                let networks = [
+                    ("none", &plain),
+                    ("ip at the sensor", &ip),
+                    ("lstm at the head", &lstm),
+                    ("3d", &parallel),
+                ];
+                super::print_table(&energy_table(&networks, &technology, &own)?, self.json);
+                eprintln!(
+                    "pulses of {}: {:.3e} J a slot and {:.3e} J of resets, at {drive_v} V and firing {}; latency of \
+                     the neurons: {:.3e} s a step, {:.3e} s an inference",
+                    own.name,
+                    own.pulse_j,
+                    own.reset_j,
+                    self.firing,
+                    device.pulse.slot_s,
+                    device.pulse.slot_s * self.steps as f64,
+                );
+            }
+            What::Ratios => {
+                let pulses: Vec<DeviceEnergy> = std::iter::once(own)
+                    .chain(published_pulses().iter().map(PublishedPulse::per_slot))
+                    .collect();
+                let all = [("lstm", &lstm), ("3d", &parallel)]
+                    .map(|(name, other)| (name, ratios(other, &ip, &technology, &pulses)));
+                super::print_table(&ratio_table(&all)?, self.json);
+                for ((name, rows), published) in all.iter().zip(PUBLISHED) {
+                    let (low, high, nearest) = placed(rows, published).context("no ratio could be formed")?;
+                    eprintln!(
+                        "{name} over ip: {low:.3} to {high:.0}; published {published}; nearest {:.0}: {}, pulses of {}",
+                        nearest.value(),
+                        nearest.accounting,
+                        nearest.pulses
+                    );
+                }
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
