@@ -67,8 +67,9 @@ fn section(out: &mut String, index: usize, section: &Section) {
         match block {
             Block::Text(text) => *out += &format!("<p>{}</p>\n", escape(text)),
             Block::Table { caption, table, source } => {
+                // Beside the table and not in it: a caption is as wide as its table, and a wide table scrolls.
+                *out += &format!("<p class=\"caption\">{}</p>\n", escape(caption));
                 *out += "<div class=\"wide\">\n<table>\n";
-                *out += &format!("<caption>{}</caption>\n", escape(caption));
                 rows(out, table);
                 *out += &format!("</table>\n</div>\n<p class=\"source\">{}</p>\n", origin(source));
             }

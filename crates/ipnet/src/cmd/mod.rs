@@ -1,9 +1,9 @@
 //! One file per command; this one dispatches and holds what several of them share.
 
-pub mod device;
-pub mod doctor;
 pub mod cite;
 pub mod cost;
+pub mod device;
+pub mod doctor;
 pub mod events;
 pub mod reproduce;
 pub mod synth;
