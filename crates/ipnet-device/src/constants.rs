@@ -1,8 +1,8 @@
 //! CODATA 2018 constants, SI.
 
-/// Boltzmann constant [J/K].
+/// Boltzmann constant \[J/K\].
 pub const K_B: f64 = 1.380_649e-23;
-/// Elementary charge [C].
+/// Elementary charge \[C\].
 pub const E_CHARGE: f64 = 1.602_176_634e-19;
 /// Reduced Planck constant [J s].
 pub const HBAR: f64 = 1.054_571_817e-34;

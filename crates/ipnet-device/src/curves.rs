@@ -29,7 +29,7 @@ fn spread_log(low: f64, high: f64) -> impl Iterator<Item = f64> {
     spread(low.ln(), high.ln()).map(f64::exp)
 }
 
-/// The slowest time constant of the heat network [s].
+/// The slowest time constant of the heat network \[s\].
 fn slowest_s(device: &Device) -> f64 {
     device.heat.poles().iter().map(|pole| pole.tau_s()).fold(0.0, f64::max)
 }
@@ -38,7 +38,7 @@ fn cold(device: &Device) -> Vec<f64> {
     vec![0.0; device.heat.poles().len()]
 }
 
-/// Rises [K] of the poles after many slots of constant `v`, without firings: the warm junction of a busy neuron.
+/// Rises \[K\] of the poles after many slots of constant `v`, without firings: the warm junction of a busy neuron.
 fn busy(device: &Device, v: f64) -> Vec<f64> {
     let mut rises_k = cold(device);
     let slots = (12.0 * slowest_s(device) / device.pulse.slot_s).ceil().clamp(4.0, 400.0) as usize;
@@ -49,7 +49,7 @@ fn busy(device: &Device, v: f64) -> Vec<f64> {
     rises_k
 }
 
-/// Temperature rise [K] against time [ns] during and after one pulse, at 60, 80 and 100 % of the largest amplitude.
+/// Temperature rise \[K\] against time \[ns\] during and after one pulse, at 60, 80 and 100 % of the largest amplitude.
 pub fn heating(device: &Device) -> Vec<Series> {
     let width_s = device.pulse.width_s;
     let end_s = width_s + 4.0 * slowest_s(device).max(0.25 * width_s);
@@ -76,7 +76,7 @@ pub fn heating(device: &Device) -> Vec<Series> {
         .collect()
 }
 
-/// p against amplitude [V] on a junction that pulses of 0, 50, 75 and 100 % of the largest power keep warm.
+/// p against amplitude \[V\] on a junction that pulses of 0, 50, 75 and 100 % of the largest power keep warm.
 pub fn p_against_voltage(device: &Device) -> Vec<Series> {
     let pulse = &device.pulse;
     [0.0_f64, 0.5, 0.75, 1.0]
@@ -93,7 +93,7 @@ pub fn p_against_voltage(device: &Device) -> Vec<Series> {
         .collect()
 }
 
-/// The amplitude [V] at which a cold junction switches with probability `p`, by bisection.
+/// The amplitude \[V\] at which a cold junction switches with probability `p`, by bisection.
 pub fn amplitude_for(device: &Device, p: f64) -> f64 {
     let (mut low, mut high) = (0.0, device.pulse.v_max_v);
     for _ in 0..40 {
@@ -107,7 +107,7 @@ pub fn amplitude_for(device: &Device, p: f64) -> f64 {
     0.5 * (low + high)
 }
 
-/// p of the second of two pulses against the interval [ns] between them: the first has the largest amplitude, the second one that switches a cold
+/// p of the second of two pulses against the interval \[ns\] between them: the first has the largest amplitude, the second one that switches a cold
 /// junction with 1, 10 or 50 %.
 pub fn p_against_interval(device: &Device) -> Vec<Series> {
     let pulse = &device.pulse;
@@ -130,7 +130,7 @@ pub fn p_against_interval(device: &Device) -> Vec<Series> {
         .collect()
 }
 
-/// p against the width [ns] of a pulse on a cold junction, at 40, 60, 80 and 100 % of V_c.
+/// p against the width \[ns\] of a pulse on a cold junction, at 40, 60, 80 and 100 % of V_c.
 pub fn p_against_width(device: &Device) -> Vec<Series> {
     let width_s = device.pulse.width_s;
     [0.4, 0.6, 0.8, 1.0]
@@ -146,7 +146,7 @@ pub fn p_against_width(device: &Device) -> Vec<Series> {
         .collect()
 }
 
-/// Mean resistance [kOhm], read at the voltage itself, while write pulses sweep V from 0 up, down to the negative end and back.
+/// Mean resistance \[kOhm\], read at the voltage itself, while write pulses sweep V from 0 up, down to the negative end and back.
 /// Every pulse starts cold.
 pub fn resistance_loop(device: &Device) -> Vec<Series> {
     let v_max_v = device.pulse.v_max_v;

@@ -15,27 +15,27 @@ use ipnet_rng::Stream;
 /// The physical numbers of one junction, SI.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Device {
-    /// Diameter [m].
+    /// Diameter \[m\].
     pub diameter_m: f64,
-    /// Free layer thickness [m].
+    /// Free layer thickness \[m\].
     pub free_layer_m: f64,
-    /// Barrier thickness [m].
+    /// Barrier thickness \[m\].
     pub barrier_m: f64,
     /// Resistance-area product, parallel [Ohm m^2].
     pub ra_ohm_m2: f64,
     /// TMR at zero bias and ambient temperature.
     pub tmr_ratio: f64,
-    /// Half-value voltage of the TMR [V].
+    /// Half-value voltage of the TMR \[V\].
     pub tmr_half_v: f64,
     /// Fall of the polarisation [1/K^1.5].
     pub polarisation_per_k1p5: f64,
-    /// Resistance of a spin-orbit line, if the pulse runs through one [Ohm].
+    /// Resistance of a spin-orbit line, if the pulse runs through one \[Ohm\].
     pub line_ohm: Option<f64>,
     /// Whether a pulse switches from antiparallel to parallel.
     pub starts_antiparallel: bool,
-    /// Saturation magnetisation at ambient temperature [A/m].
+    /// Saturation magnetisation at ambient temperature \[A/m\].
     pub ms_a_per_m: f64,
-    /// Curie temperature [K].
+    /// Curie temperature \[K\].
     pub curie_k: f64,
     /// m of the magnetisation law.
     pub ms_inner_exponent: f64,
@@ -53,9 +53,9 @@ pub struct Device {
     pub field_like_ratio: f64,
     /// Voltage-controlled anisotropy [J/(V m)].
     pub vcma_j_per_v_m: f64,
-    /// Attempt time [s].
+    /// Attempt time \[s\].
     pub attempt_s: f64,
-    /// Critical voltage at ambient temperature [V].
+    /// Critical voltage at ambient temperature \[V\].
     pub v_critical_v: f64,
     /// Relative fall of the critical voltage [1/K].
     pub v_critical_fall_per_k: f64,
@@ -63,7 +63,7 @@ pub struct Device {
     pub barrier_exponent: f64,
     /// kappa of the barrier back.
     pub back_ratio: f64,
-    /// Ambient temperature [K].
+    /// Ambient temperature \[K\].
     pub ambient_k: f64,
     /// The heat network.
     pub heat: FosterNetwork,
@@ -74,19 +74,19 @@ pub struct Device {
 /// The pulses of one slot: write, read, and reset after a firing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PulseScheme {
-    /// Width of the write pulse [s].
+    /// Width of the write pulse \[s\].
     pub width_s: f64,
-    /// Length of the slot [s].
+    /// Length of the slot \[s\].
     pub slot_s: f64,
-    /// Largest write amplitude [V].
+    /// Largest write amplitude \[V\].
     pub v_max_v: f64,
-    /// Read amplitude [V].
+    /// Read amplitude \[V\].
     pub read_v: f64,
-    /// Read width [s].
+    /// Read width \[s\].
     pub read_s: f64,
-    /// Reset amplitude, of the opposite sign [V].
+    /// Reset amplitude, of the opposite sign \[V\].
     pub reset_v: f64,
-    /// Reset width [s].
+    /// Reset width \[s\].
     pub reset_s: f64,
 }
 
@@ -207,7 +207,7 @@ impl Device {
         self.barrier(rise_k) / (1.0 + rise_k / self.ambient_k)
     }
 
-    /// `V_c(T)` [V] at a rise of `rise_k`.
+    /// `V_c(T)` \[V\] at a rise of `rise_k`.
     pub fn v_critical_v_at(&self, rise_k: f64) -> f64 {
         self.v_critical_v * (1.0 - self.v_critical_fall_per_k * rise_k)
     }

@@ -36,7 +36,7 @@ pub struct Reduction {
 /// Difference between a step law and the integrated physics.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ReductionError {
-    /// Highest rise that was compared [K]: the highest this law can reach.
+    /// Highest rise that was compared \[K\]: the highest this law can reach.
     pub max_rise_k: f64,
     /// Largest difference in p.
     pub p_max: f64,
@@ -200,7 +200,7 @@ fn finish(device: &Device, mut law: StepLaw) -> Result<StepLaw, String> {
     Ok(law)
 }
 
-/// One conductance [S] for `P = G u^2`: least squares over `0..=v_max` at ambient temperature, weighted as heat is.
+/// One conductance \[S\] for `P = G u^2`: least squares over `0..=v_max` at ambient temperature, weighted as heat is.
 fn effective_conductance_s(device: &Device) -> f64 {
     const NODES: usize = 64;
     let (mut num, mut den) = (0.0, 0.0);
@@ -236,15 +236,15 @@ struct Comparison {
 
 /// One pulse on one warm junction.
 struct Case {
-    /// Amplitude [V].
+    /// Amplitude \[V\].
     u_v: f64,
-    /// State of the law's poles before the pulse [K].
+    /// State of the law's poles before the pulse \[K\].
     means_k: Vec<f64>,
     /// First passage.
     p: f64,
     /// First passage less the occupation found at the read.
     back: f64,
-    /// State of the law's poles one slot later, without a firing [K].
+    /// State of the law's poles one slot later, without a firing \[K\].
     next_means_k: Vec<f64>,
 }
 

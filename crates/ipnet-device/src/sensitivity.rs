@@ -11,7 +11,7 @@ pub struct Behaviour {
     pub p_cold: f64,
     /// p after many slots at 70 % of the largest amplitude.
     pub p_warm: f64,
-    /// Rise [K] after those slots.
+    /// Rise \[K\] after those slots.
     pub rise_k: f64,
     /// Slots in which the slowest pole falls to 1/e.
     pub memory_slots: f64,

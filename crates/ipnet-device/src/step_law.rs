@@ -1,6 +1,6 @@
 //! The step law: what one neuron does in one pulse slot of `dt_s`, as the few numbers a kernel needs.
 //!
-//! With heat poles i = 1..P (P <= 3), state `T_i` [K] (rise above ambient) and pulse amplitude `u` [V]:
+//! With heat poles i = 1..P (P <= 3), state `T_i` \[K\] (rise above ambient) and pulse amplitude `u` \[V\]:
 //! ```text
 //! theta = sum_i T_i + h_self u^2                        temperature rise the pulse sees [K]
 //! Delta = (d0 + d1 theta + d2 theta^2) / (1 + theta / T_amb)    thermal stability, E_b(T) / (k_B T)
@@ -24,9 +24,9 @@ pub const MAX_POLES: usize = 3;
 pub struct HeatPole {
     /// `a_i = exp(-dt_s / tau_i)`, in `[0, 1)`.
     pub decay: f64,
-    /// `h_i`: rise left by a pulse of 1 V [K/V^2].
+    /// `h_i`: rise left by a pulse of 1 V \[K/V^2\].
     pub heat_k_per_v2: f64,
-    /// `r_i`: rise left by the reset pulse after a firing [K].
+    /// `r_i`: rise left by the reset pulse after a firing \[K\].
     pub reset_k: f64,
 }
 
@@ -37,7 +37,7 @@ pub struct Arrhenius {
     pub log_attempts: f64,
     /// `d0, d1, d2`: energy barrier over `k_B T_amb`, per K^0, K^1, K^2 of rise.
     pub barrier: [f64; 3],
-    /// `c0, c1, c2`: critical voltage [V], per K^0, K^1, K^2 of rise.
+    /// `c0, c1, c2`: critical voltage \[V\], per K^0, K^1, K^2 of rise.
     pub v_critical: [f64; 3],
     /// `b`: exponent of the barrier in `1 - u / V_c` (1 or 2 in the literature; any value >= 1).
     pub exponent: f64,
@@ -47,9 +47,9 @@ pub struct Arrhenius {
 /// constant beyond its edges.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SwitchingTable {
-    /// Amplitude of the first and the last column [V].
+    /// Amplitude of the first and the last column \[V\].
     pub u_range_v: [f64; 2],
-    /// Temperature rise of the first and the last row [K].
+    /// Temperature rise of the first and the last row \[K\].
     pub rise_range_k: [f64; 2],
     /// Number of columns (amplitudes), at least 2.
     pub columns: usize,
@@ -82,15 +82,15 @@ pub struct Spread {
 /// A device reduced to one pulse slot.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepLaw {
-    /// Length of a slot [s]: one network step.
+    /// Length of a slot \[s\]: one network step.
     pub dt_s: f64,
-    /// Ambient temperature [K].
+    /// Ambient temperature \[K\].
     pub t_amb_k: f64,
-    /// Largest pulse amplitude [V].
+    /// Largest pulse amplitude \[V\].
     pub v_max_v: f64,
     /// Heat poles, 1 to [`MAX_POLES`].
     pub poles: Vec<HeatPole>,
-    /// `h_self`: rise that a pulse of 1 V causes on itself [K/V^2].
+    /// `h_self`: rise that a pulse of 1 V causes on itself \[K/V^2\].
     pub self_heat_k_per_v2: f64,
     /// How a pulse switches.
     pub switching: Switching,
@@ -99,18 +99,18 @@ pub struct StepLaw {
 }
 
 impl Arrhenius {
-    /// Switching probability of a pulse of `u_v` [V] at a temperature rise of `rise_k` [K] over `t_amb_k`.
+    /// Switching probability of a pulse of `u_v` \[V\] at a temperature rise of `rise_k` \[K\] over `t_amb_k`.
     pub fn probability(&self, u_v: f64, rise_k: f64, t_amb_k: f64) -> f64 {
         let q = self.log_attempts - self.stability(rise_k, t_amb_k) * self.barrier_fraction(u_v, rise_k);
         -(-q.exp()).exp_m1()
     }
 
-    /// `Delta(T)` at a rise of `rise_k` [K].
+    /// `Delta(T)` at a rise of `rise_k` \[K\].
     pub fn stability(&self, rise_k: f64, t_amb_k: f64) -> f64 {
         polynomial(&self.barrier, rise_k) / (1.0 + rise_k / t_amb_k)
     }
 
-    /// `V_c(T)` [V] at a rise of `rise_k` [K].
+    /// `V_c(T)` \[V\] at a rise of `rise_k` \[K\].
     pub fn v_critical_v(&self, rise_k: f64) -> f64 {
         polynomial(&self.v_critical, rise_k)
     }
@@ -121,7 +121,7 @@ impl Arrhenius {
 }
 
 impl SwitchingTable {
-    /// Bilinear p at `u_v` [V] and `rise_k` [K], constant beyond the edges.
+    /// Bilinear p at `u_v` \[V\] and `rise_k` \[K\], constant beyond the edges.
     pub fn probability(&self, u_v: f64, rise_k: f64) -> f64 {
         let rows = self.p.len() / self.columns;
         let (c, fc) = cell(u_v, self.u_range_v, self.columns);
@@ -145,12 +145,12 @@ fn polynomial([k0, k1, k2]: &[f64; 3], x: f64) -> f64 {
 }
 
 impl StepLaw {
-    /// The pulse that a synaptic sum of `drive_v` [V] makes: `clamp(drive, 0, v_max)`.
+    /// The pulse that a synaptic sum of `drive_v` \[V\] makes: `clamp(drive, 0, v_max)`.
     pub fn pulse_v(&self, drive_v: f64) -> f64 {
         drive_v.clamp(0.0, self.v_max_v)
     }
 
-    /// Switching probability of a pulse `u_v` [V] on a junction whose poles hold `heat_k` [K].
+    /// Switching probability of a pulse `u_v` \[V\] on a junction whose poles hold `heat_k` \[K\].
     pub fn probability(&self, heat_k: &[f64], u_v: f64) -> f64 {
         let rise_k = heat_k.iter().sum::<f64>() + self.self_heat_k_per_v2 * u_v * u_v;
         match &self.switching {
@@ -159,7 +159,7 @@ impl StepLaw {
         }
     }
 
-    /// Heat at the start of the next slot, after a pulse `u_v` [V] and a firing `s` (0, 1, or p when expected).
+    /// Heat at the start of the next slot, after a pulse `u_v` \[V\] and a firing `s` (0, 1, or p when expected).
     pub fn relax(&self, heat_k: &mut [f64], u_v: f64, s: f64) {
         for (heat, pole) in heat_k.iter_mut().zip(&self.poles) {
             *heat = pole.decay * (*heat + pole.heat_k_per_v2 * u_v * u_v + pole.reset_k * s);
@@ -174,7 +174,7 @@ impl StepLaw {
         p
     }
 
-    /// The highest temperature rise [K] this law can reach: pulses of `v_max` and a reset in every slot.
+    /// The highest temperature rise \[K\] this law can reach: pulses of `v_max` and a reset in every slot.
     pub fn max_rise_k(&self) -> f64 {
         let v2 = self.v_max_v * self.v_max_v;
         let stored =

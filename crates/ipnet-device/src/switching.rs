@@ -18,7 +18,7 @@ pub struct PulseOutcome {
     pub p_switch: f64,
     /// Probability that it stands in the fired state at the end.
     pub occupation: f64,
-    /// Rises of the poles [K] at the end if it did not switch.
+    /// Rises of the poles \[K\] at the end if it did not switch.
     pub rises_k: Vec<f64>,
 }
 
@@ -83,7 +83,7 @@ impl Device {
         occupation
     }
 
-    /// Mean time [s] for which a state survives without bias at a rise of `rise_k`.
+    /// Mean time \[s\] for which a state survives without bias at a rise of `rise_k`.
     pub fn retention_s(&self, rise_k: f64) -> f64 {
         1.0 / self.rates_per_s(0.0, rise_k)[0]
     }

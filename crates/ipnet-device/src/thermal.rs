@@ -10,14 +10,14 @@
 /// One pole.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pole {
-    /// Thermal resistance [K/W].
+    /// Thermal resistance \[K/W\].
     pub r_k_per_w: f64,
-    /// Heat capacity [J/K].
+    /// Heat capacity \[J/K\].
     pub c_j_per_k: f64,
 }
 
 impl Pole {
-    /// `tau = R C` [s].
+    /// `tau = R C` \[s\].
     pub fn tau_s(&self) -> f64 {
         self.r_k_per_w * self.c_j_per_k
     }
@@ -29,7 +29,7 @@ impl Pole {
         rise_k + lost * (power_w * self.r_k_per_w - rise_k)
     }
 
-    /// Heat [J] that leaves the pole through its resistance during such a step, `integral of T / R dt`: exact.
+    /// Heat \[J\] that leaves the pole through its resistance during such a step, `integral of T / R dt`: exact.
     ///
     /// With the heat stored, `C T`, it closes the balance of each pole: power in = change of `C T` + heat out.
     pub fn outflow_j(&self, rise_k: f64, power_w: f64, h_s: f64) -> f64 {
@@ -56,14 +56,14 @@ impl FosterNetwork {
         &self.poles
     }
 
-    /// Advances the rises (one per pole) [K] by `h_s` at constant `power_w`: exact.
+    /// Advances the rises (one per pole) \[K\] by `h_s` at constant `power_w`: exact.
     pub fn step(&self, rises_k: &mut [f64], power_w: f64, h_s: f64) {
         for (rise, pole) in rises_k.iter_mut().zip(&self.poles) {
             *rise = pole.step(*rise, power_w, h_s);
         }
     }
 
-    /// Sum of the thermal resistances: rise per watt in the steady state [K/W].
+    /// Sum of the thermal resistances: rise per watt in the steady state \[K/W\].
     pub fn r_total_k_per_w(&self) -> f64 {
         self.poles.iter().map(|pole| pole.r_k_per_w).sum()
     }

@@ -32,7 +32,7 @@ impl Device {
         if self.starts_antiparallel { State::Parallel } else { State::Antiparallel }
     }
 
-    /// TMR at a bias of `v` [V] and a rise of `rise_k` [K].
+    /// TMR at a bias of `v` \[V\] and a rise of `rise_k` \[K\].
     pub fn tmr(&self, v: f64, rise_k: f64) -> f64 {
         let squared_at_ambient = self.tmr_ratio / (2.0 + self.tmr_ratio);
         let fall = |t_k: f64| (1.0 - self.polarisation_per_k1p5 * t_k.powf(1.5)).max(0.0);
@@ -42,7 +42,7 @@ impl Device {
         at_zero_bias / (1.0 + (v / self.tmr_half_v).powi(2))
     }
 
-    /// Resistance of the junction [Ohm].
+    /// Resistance of the junction \[Ohm\].
     pub fn resistance_ohm(&self, v: f64, rise_k: f64, state: State) -> f64 {
         let parallel = self.ra_ohm_m2 / self.area_m2();
         match state {
@@ -51,12 +51,12 @@ impl Device {
         }
     }
 
-    /// Joule power [W] of a write or reset pulse of `v`: in the junction, or in the spin-orbit line if there is one.
+    /// Joule power \[W\] of a write or reset pulse of `v`: in the junction, or in the spin-orbit line if there is one.
     pub fn write_power_w(&self, v: f64, rise_k: f64, state: State) -> f64 {
         v * v / self.line_ohm.unwrap_or_else(|| self.resistance_ohm(v, rise_k, state))
     }
 
-    /// Joule power [W] of a read pulse, which always crosses the barrier.
+    /// Joule power \[W\] of a read pulse, which always crosses the barrier.
     pub fn read_power_w(&self, v: f64, rise_k: f64, state: State) -> f64 {
         v * v / self.resistance_ohm(v, rise_k, state)
     }

@@ -124,7 +124,7 @@ fn serve(path: &Path, options: &OpenOptions) {
     }
 }
 
-/// Processor time of this process [s], in the system's ticks of 10 ms.
+/// Processor time of this process \[s\], in the system's ticks of 10 ms.
 fn cpu_s() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
@@ -132,7 +132,7 @@ fn cpu_s() -> f64 {
     (ticks(11) + ticks(12)) / 100.0
 }
 
-/// Largest resident memory of this process so far [MB].
+/// Largest resident memory of this process so far \[MB\].
 fn peak_mb() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or("0");

@@ -19,7 +19,7 @@ pub struct Sample {
     pub events: Events,
     /// Class, counted from 0.
     pub label: usize,
-    /// Length of the clip [us], by its label row or its recording.
+    /// Length of the clip \[us\], by its label row or its recording.
     pub duration_us: u64,
 }
 

@@ -6,7 +6,7 @@
 /// A run of events, one entry per event in each array; times never decrease unless a reader says otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Events {
-    /// Time [us].
+    /// Time \[us\].
     pub t: Vec<u64>,
     /// Column, 0 at the left.
     pub x: Vec<u16>,

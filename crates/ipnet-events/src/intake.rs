@@ -13,7 +13,7 @@ const BLOCK: usize = 1024;
 /// One record as its format states it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Raw {
-    /// Time [us], wraps undone.
+    /// Time \[us\], wraps undone.
     pub t: u64,
     /// Column.
     pub x: u16,
@@ -46,7 +46,7 @@ pub(crate) struct Intake {
     pub sensor: Option<(u16, u16)>,
     /// What to do about one.
     pub shortfall: Shortfall,
-    /// Time of the last event taken [us].
+    /// Time of the last event taken \[us\].
     pub last_t: u64,
     /// The account.
     pub ledger: Ledger,

@@ -150,11 +150,11 @@ pub struct ThermalForward<'a, E = f32> {
     pub gain: &'a [E],
     /// `[C]`: V.
     pub bias: &'a [E],
-    /// `[P, N]`: heat at the first step [K], 0 if absent.
+    /// `[P, N]`: heat at the first step \[K\], 0 if absent.
     pub heat: Option<&'a [E]>,
     /// `[T, N]`: what the neurons send on.
     pub out: &'a mut [E],
-    /// `[P, N]`: heat after the last step [K].
+    /// `[P, N]`: heat after the last step \[K\].
     pub final_heat: Option<&'a mut [E]>,
 }
 
@@ -167,7 +167,7 @@ pub struct ThermalBackward<'a, E = f32> {
     pub gain: &'a [E],
     /// `[C]`: V.
     pub bias: &'a [E],
-    /// `[P, N]`: heat at the first step [K], 0 if absent.
+    /// `[P, N]`: heat at the first step \[K\], 0 if absent.
     pub heat: Option<&'a [E]>,
     /// `[T, N]`: what forward sent on.
     pub out: &'a [E],

@@ -11,7 +11,7 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Shape, Tensor};
 
 /// The firing of a layer of junctions driven by `x` over time, from ambient temperature.
 ///
-/// `x` is `[T, B, C, ...]` (or `[T, N]`, then C = 1) in f32, `gain` [V per unit of drive] and `bias` [V] are
+/// `x` is `[T, B, C, ...]` (or `[T, N]`, then C = 1) in f32, `gain` [V per unit of drive] and `bias` \[V\] are
 /// `[C]`. The result has the shape of `x`: the switching probability (expected firing) or 0 and 1 (sampled).
 /// Differentiable in `x`, `gain` and `bias`; the gradient of a sample passes straight through to its
 /// probability. `f64` is computed by the reference instance of the kernels, for gradient checks.
@@ -25,7 +25,7 @@ pub fn thermal_scan(x: &Tensor, gain: &Tensor, bias: &Tensor, config: &ScanConfi
 
 /// [`thermal_scan`] from a given heat: returns the firing and the heat after the last step.
 ///
-/// `heat` is `[P, B, C, ...]` [K], `P` poles; so is what is returned. Differentiable in `heat` too. A stream cut
+/// `heat` is `[P, B, C, ...]` \[K\], `P` poles; so is what is returned. Differentiable in `heat` too. A stream cut
 /// anywhere gives the bits of the stream in one piece, if `config.step_offset` says where it was cut.
 ///
 /// # Errors

@@ -44,7 +44,7 @@ impl Placing {
     }
 }
 
-/// Energy of one inference, term by term [J].
+/// Energy of one inference, term by term \[J\].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Bill {
     /// Operations.

@@ -3,14 +3,14 @@
 use ipnet_device::Device;
 use serde::Serialize;
 
-/// Mean energy of one neuron in one slot [J].
+/// Mean energy of one neuron in one slot \[J\].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DeviceEnergy {
     /// Whose energy this is.
     pub name: String,
-    /// Write and read pulse [J].
+    /// Write and read pulse \[J\].
     pub pulse_j: f64,
-    /// Reset pulse times the probability that it comes [J].
+    /// Reset pulse times the probability that it comes \[J\].
     pub reset_j: f64,
 }
 
@@ -32,7 +32,7 @@ impl DeviceEnergy {
 pub struct PublishedPulse {
     /// Short name.
     pub name: &'static str,
-    /// Energy [J].
+    /// Energy \[J\].
     pub energy_j: f64,
     /// Where.
     pub source: &'static str,

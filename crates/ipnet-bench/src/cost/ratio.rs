@@ -41,9 +41,9 @@ pub struct Ratio {
     pub accounting: &'static str,
     /// Whose pulse energy.
     pub pulses: String,
-    /// Energy of the other network's memory [J].
+    /// Energy of the other network's memory \[J\].
     pub other_j: f64,
-    /// Energy of the IP network's memory [J].
+    /// Energy of the IP network's memory \[J\].
     pub ip_j: f64,
 }
 
@@ -54,7 +54,7 @@ impl Ratio {
     }
 }
 
-/// Energy of a network's memory [J] under one accounting.
+/// Energy of a network's memory \[J\] under one accounting.
 pub fn memory_energy_j(
     counts: &OpCounts,
     accounting: &Accounting,

@@ -5,7 +5,7 @@ use crate::Result;
 use crate::table::Table;
 use ipnet_zoo::{OpCounts, Role};
 
-/// Energy of one inference of each network, its memory and its backbone apart, with all values in SRAM and in DRAM [J].
+/// Energy of one inference of each network, its memory and its backbone apart, with all values in SRAM and in DRAM \[J\].
 ///
 /// # Errors
 /// None that input can reach: rows have the table's columns.

@@ -33,15 +33,15 @@ pub struct Sourced {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Energies {
-    /// One multiply-accumulate [J].
+    /// One multiply-accumulate \[J\].
     pub mac_j: Sourced,
-    /// One addition or comparison [J].
+    /// One addition or comparison \[J\].
     pub op_j: Sourced,
-    /// One word in or out of a register file [J].
+    /// One word in or out of a register file \[J\].
     pub register_j: Sourced,
-    /// One word in or out of a small SRAM [J].
+    /// One word in or out of a small SRAM \[J\].
     pub sram_j: Sourced,
-    /// One word in or out of DRAM [J].
+    /// One word in or out of DRAM \[J\].
     pub dram_j: Sourced,
 }
 

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 pub struct Framing {
     /// Frames per clip.
     pub steps: usize,
-    /// Length of the window from the clip's start [us]; events after it are left out. None: the clip's own length.
+    /// Length of the window from the clip's start \[us\]; events after it are left out. None: the clip's own length.
     pub window_us: Option<u64>,
     /// Channels.
     pub polarities: Polarities,

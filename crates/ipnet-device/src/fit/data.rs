@@ -18,13 +18,13 @@ use std::io::Read;
 pub enum Measurement {
     /// How often pulses of one kind switched the junction.
     Switching {
-        /// Amplitude [V].
+        /// Amplitude \[V\].
         v_v: f64,
-        /// Width [s].
+        /// Width \[s\].
         width_s: f64,
-        /// Bath temperature [K], or that of the set.
+        /// Bath temperature \[K\], or that of the set.
         bath_k: Option<f64>,
-        /// The pulse before, of the same width: its amplitude [V], and the interval from its end [s].
+        /// The pulse before, of the same width: its amplitude \[V\], and the interval from its end \[s\].
         heated_by: Option<[f64; 2]>,
         /// Number of pulses.
         trials: u32,
@@ -33,15 +33,15 @@ pub enum Measurement {
     },
     /// A resistance.
     Resistance {
-        /// Voltage [V].
+        /// Voltage \[V\].
         v_v: f64,
-        /// Bath temperature [K], or that of the set.
+        /// Bath temperature \[K\], or that of the set.
         bath_k: Option<f64>,
         /// Magnetic state.
         state: State,
-        /// Resistance [Ohm].
+        /// Resistance \[Ohm\].
         ohm: f64,
-        /// Its standard deviation [Ohm].
+        /// Its standard deviation \[Ohm\].
         sigma_ohm: f64,
     },
 }
@@ -158,7 +158,7 @@ impl Row {
 }
 
 impl Measurement {
-    /// What `device` predicts: a switching probability, or a resistance [Ohm].
+    /// What `device` predicts: a switching probability, or a resistance \[Ohm\].
     pub fn predict(&self, device: &Device) -> f64 {
         let bath = |bath_k: Option<f64>| bath_k.map(|bath_k| device.in_bath(bath_k));
         match *self {

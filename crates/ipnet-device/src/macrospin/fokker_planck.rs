@@ -141,7 +141,7 @@ impl Tridiagonal {
     }
 }
 
-/// Mean time [s] in which a spin in equilibrium at the bottom of the upper well first reaches the equator: exact for the Fokker-Planck equation,
+/// Mean time \[s\] in which a spin in equilibrium at the bottom of the upper well first reaches the equator: exact for the Fokker-Planck equation,
 /// by quadrature of `integral du / ((1 - u^2) D) exp(phi(u)) integral_u^1 exp(-phi(v)) dv` with `phi = E / (k_B T)`.
 ///
 /// In the limit of high barriers the escape rate to the other side is half of its inverse, which is Brown's

@@ -26,7 +26,7 @@ fn cross<const L: usize>(a: &Lanes<L>, b: &Lanes<L>) -> Lanes<L> {
     [part(1, 2), part(2, 0), part(0, 1)]
 }
 
-/// `dm/dt` [1/s] of every lane under the thermal field `noise_t` [T].
+/// `dm/dt` [1/s] of every lane under the thermal field `noise_t` \[T\].
 #[inline(always)]
 pub(super) fn rate<const L: usize>(spin: &Macrospin, m: &Lanes<L>, noise_t: &Lanes<L>) -> Lanes<L> {
     let (a, p) = (spin.damping_like_t, &spin.polariser);
@@ -63,7 +63,7 @@ pub(super) fn step<const L: usize>(spin: &Macrospin, m: &mut Lanes<L>, dt_s: f64
     *m = std::array::from_fn(|axis| zip(&next[axis], &scale, |m, s| m * s));
 }
 
-/// One Heun step of one spin under a given thermal field [T]: for tests of the order, where two step widths share one Brownian path.
+/// One Heun step of one spin under a given thermal field \[T\]: for tests of the order, where two step widths share one Brownian path.
 pub fn heun_step(spin: &Macrospin, m: &mut [f64; 3], dt_s: f64, noise_t: [f64; 3]) {
     let mut lanes = m.map(|value| [value]);
     step(spin, &mut lanes, dt_s, &noise_t.map(|value| [value]));

@@ -1,6 +1,6 @@
 //! The macrospin: stochastic Landau-Lifshitz-Gilbert-Slonczewski equation, the ground truth of the switching law.
 //!
-//! Unit vector m, fields as flux densities [T], |gamma| in rad/(s T):
+//! Unit vector m, fields as flux densities \[T\], |gamma| in rad/(s T):
 //! ```text
 //! W     = B + K m + b p + a m x p + B_thermal              K diagonal: anisotropy and demagnetisation
 //! dm/dt = -gamma / (1 + alpha^2) [ m x W + alpha m x (m x W) ]
@@ -27,19 +27,19 @@ pub use heun::heun_step;
 pub struct Macrospin {
     /// Gilbert damping alpha.
     pub damping: f64,
-    /// Applied field B [T].
+    /// Applied field B \[T\].
     pub field_t: [f64; 3],
-    /// Diagonal of K [T]: a field `K_i m_i`. Positive makes an axis easy.
+    /// Diagonal of K \[T\]: a field `K_i m_i`. Positive makes an axis easy.
     pub stiffness_t: [f64; 3],
-    /// a: damping-like torque [T].
+    /// a: damping-like torque \[T\].
     pub damping_like_t: f64,
-    /// b: field-like torque [T].
+    /// b: field-like torque \[T\].
     pub field_like_t: f64,
     /// p: unit vector the torques pull towards.
     pub polariser: [f64; 3],
     /// `Ms V` [A m^2].
     pub moment_a_m2: f64,
-    /// Temperature [K]; 0 for no noise.
+    /// Temperature \[K\]; 0 for no noise.
     pub temperature_k: f64,
 }
 
@@ -48,14 +48,14 @@ pub struct Macrospin {
 pub struct Segment {
     /// The numbers.
     pub spin: Macrospin,
-    /// Step [s].
+    /// Step \[s\].
     pub dt_s: f64,
     /// Number of steps.
     pub steps: usize,
 }
 
 impl Macrospin {
-    /// The macrospin of `device` with its easy axis along z at a rise of `rise_k`, under `v` [V]: a positive voltage pulls it from
+    /// The macrospin of `device` with its easy axis along z at a rise of `rise_k`, under `v` \[V\]: a positive voltage pulls it from
     /// +z (the initial state) to -z; through a spin-orbit line it pulls towards y.
     pub fn of(device: &Device, v: f64, rise_k: f64) -> Self {
         let moment_a_m2 = device.ms_a_per_m * device.magnetisation(rise_k) * device.volume_m3();
@@ -87,7 +87,7 @@ impl Macrospin {
         heun::rate(self, &lanes, &[[0.0]; 3]).map(|[value]| value)
     }
 
-    /// Standard deviation [T] of each component of the thermal field in a step of `dt_s`.
+    /// Standard deviation \[T\] of each component of the thermal field in a step of `dt_s`.
     pub fn thermal_field_t(&self, dt_s: f64) -> f64 {
         (2.0 * self.damping * K_B * self.temperature_k / (GAMMA * self.moment_a_m2 * dt_s)).sqrt()
     }

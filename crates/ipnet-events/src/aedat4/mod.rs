@@ -3,7 +3,7 @@
 //! `#!AER-DAT4.0\r\n`; a size-prefixed flatbuffer `IOHE` (compression, place of the data table, an XML text that
 //! names the streams); then packets: `i32` stream, `i32` size, and a block that is an LZ4 or Zstandard frame or plain,
 //! holding a size-prefixed flatbuffer: `EVTS` events, `FRME` frames, `IMUS`, `TRIG`. An event is 16 bytes: `i64` Unix
-//! time [us], `i16` x, `i16` y (origin upper left), `u8` ON, padding. At the end a block `FTAB` lists every packet
+//! time \[us\], `i16` x, `i16` y (origin upper left), `u8` ON, padding. At the end a block `FTAB` lists every packet
 //! with its number of elements; here it is compared with what was read.
 //!
 //! Design decision: flatbuffers are read by a few bounds-checked accessors (`flat`) instead of generated code, so no

@@ -1,7 +1,7 @@
 //! The cache's file, version 1, little-endian.
 //!
-//! Events of sample 0, 1, ...: 8 bytes each, `t` u32 [us], `x` u16, `y` u16 with ON in bit 15. Then the index, 48 bytes a
-//! sample: offset u64, events u64, duration u64 [us], label u32, 0 u32, first half of the events' SHA-256. Then the
+//! Events of sample 0, 1, ...: 8 bytes each, `t` u32 \[us\], `x` u16, `y` u16 with ON in bit 15. Then the index, 48 bytes a
+//! sample: offset u64, events u64, duration u64 \[us\], label u32, 0 u32, first half of the events' SHA-256. Then the
 //! footer, 64 bytes: magic, version u32, samples u32, key, first half of the index' SHA-256. What is written last is
 //! checked first, so a cut file is known at once.
 

@@ -1,5 +1,5 @@
 //! DAT, version 2, of Prophesee: a `%` header, two bytes (event type, event size 8), then little-endian `u32` time
-//! [us] and `u32` with bits 0..13 x, 14..27 y, 28..31 polarity. Origin upper left.
+//! \[us\] and `u32` with bits 0..13 x, 14..27 y, 28..31 polarity. Origin upper left.
 //! Source: Prophesee, Metavision SDK documentation, "DAT file format".
 
 mod decoder;

@@ -61,9 +61,9 @@ pub const DAY_RECORDINGS: [(&str, u64); 15] = [
 /// The numbers of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct DrivingProtocol {
-    /// Length of a bin [us].
+    /// Length of a bin \[us\].
     pub bin_us: u64,
-    /// Bins below this speed are left out [km/h].
+    /// Bins below this speed are left out \[km/h\].
     pub least_speed_km_per_h: f64,
     /// Share of the bins that trains, from the start.
     pub train_share: f64,
@@ -82,9 +82,9 @@ impl Default for DrivingProtocol {
 pub struct DrivingBin {
     /// Number of the bin in the recording.
     pub number: usize,
-    /// Steering at the bin's end [deg], left positive.
+    /// Steering at the bin's end \[deg\], left positive.
     pub steering_deg: f64,
-    /// Speed at the bin's end [km/h].
+    /// Speed at the bin's end \[km/h\].
     pub speed_km_per_h: f64,
     /// Its part.
     pub part: Part,

@@ -24,7 +24,7 @@ pub struct NMnist {
 impl NMnist {
     /// Seed of the split that stands in for a missing `Test` folder.
     pub const SPLIT_SEED: u64 = 34;
-    /// Length that every clip is given, unless its events last longer [us]: three saccades of about 105 ms.
+    /// Length that every clip is given, unless its events last longer \[us\]: three saccades of about 105 ms.
     pub const CLIP_US: u64 = 316_000;
 
     /// Lists the recordings below `dir`.

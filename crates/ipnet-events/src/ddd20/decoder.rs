@@ -89,7 +89,7 @@ impl Ddd20Reader {
         self
     }
 
-    /// Reads the next packet: its host time [us] and what it held; events are appended to `out`.
+    /// Reads the next packet: its host time \[us\] and what it held; events are appended to `out`.
     pub fn next_packet(&mut self, out: &mut Events) -> Result<Option<(i64, Item)>, Error> {
         if self.next == self.rows {
             return Ok(None);

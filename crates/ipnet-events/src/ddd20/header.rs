@@ -8,7 +8,7 @@ use std::path::Path;
 /// One signal of the car: pairs of host time and value, in order of time.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Signal {
-    /// Host Unix time [us].
+    /// Host Unix time \[us\].
     pub host_us: Vec<i64>,
     /// Values in the data set's own units (steering in degrees, speed in km/h, switches as 0 and 1).
     pub value: Vec<f64>,

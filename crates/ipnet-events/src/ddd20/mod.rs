@@ -1,8 +1,8 @@
 //! DDD-17 and DDD-20: hours of driving with a DAVIS346, as HDF5.
 //!
-//! - `/dvs/data` `[N, 3]` of variable-length bytes: the host's Unix time [us] in ASCII digits, the 28-byte header of
+//! - `/dvs/data` `[N, 3]` of variable-length bytes: the host's Unix time \[us\] in ASCII digits, the 28-byte header of
 //!   a cAER packet (as in AEDAT 3.1), its payload. `/dvs/timestamp` `[N]` i64: the host time again.
-//! - `/<signal>/data` `[N, 2]` f64: host time [us] and value; `/<signal>/timestamp` `[N]` i64.
+//! - `/<signal>/data` `[N, 2]` f64: host time \[us\] and value; `/<signal>/timestamp` `[N]` i64.
 //!
 //! There are two clocks: events carry the device's microseconds, signals only the host's; a packet's host time is the
 //! only link between them. Recordings grow by 2048 rows, so their ends are empty rows. Of a packet the first
@@ -26,7 +26,7 @@ pub const DEFAULT_HOST_START_US: i64 = 1_499_023_757_000_000;
 /// A frame of the DAVIS346, 260 rows of 346 pixels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// Start and end of the exposure, device time [us].
+    /// Start and end of the exposure, device time \[us\].
     pub exposure_us: [u64; 2],
     /// Pixels as 16-bit greys `[height, width]`, row by row from the top.
     pub pixels: Vec<u16>,

@@ -16,7 +16,7 @@ pub struct Evt2Reader {
     source: Source,
     intake: Intake,
     stage: Box<Stage>,
-    /// Time of the last time word [us], wraps included; none before the first.
+    /// Time of the last time word \[us\], wraps included; none before the first.
     base_us: Option<u64>,
 }
 

@@ -32,7 +32,7 @@ const MAX_EARLY: usize = STAGE / 2;
 /// What the words so far have set.
 #[derive(Debug, Clone, Copy, Default)]
 struct State {
-    /// Time [us] with wraps; valid after a high and then a low word.
+    /// Time \[us\] with wraps; valid after a high and then a low word.
     t: u64,
     has_high: bool,
     has_low: bool,

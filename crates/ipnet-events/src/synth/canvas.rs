@@ -1,13 +1,13 @@
 //! A small renderer: anti-aliased tapered capsules over a still background, in linear intensity.
 //!
-//! Coverage of a pixel is `clamp(1/2 - d, 0, 1)` with `d` the signed distance [px] of its centre to the shape. A
+//! Coverage of a pixel is `clamp(1/2 - d, 0, 1)` with `d` the signed distance \[px\] of its centre to the shape. A
 //! surface has a reflectance, a soft shade across its width and, where asked, stripes along its axis, so that a limb
 //! that slides along itself is seen too. Design decision: the canvas remembers which 8 x 8 blocks were painted, so that
 //! a frame costs what moves in it and the sensor visits only blocks that may have changed.
 
 use std::f32::consts::FRAC_PI_2;
 
-/// Side of a block [px].
+/// Side of a block \[px\].
 pub(super) const BLOCK: usize = 8;
 
 /// How a shape reflects light.
@@ -17,7 +17,7 @@ pub struct Surface {
     pub reflectance: f32,
     /// Relative depth of the stripes along the axis; 0 is plain.
     pub stripe_depth: f32,
-    /// Period of the stripes [px].
+    /// Period of the stripes \[px\].
     pub stripe_px: f32,
     /// Brightness slope across the shape: positive is lit from the right, 0 from the front.
     pub side_light: f32,
@@ -30,7 +30,7 @@ impl Surface {
     }
 }
 
-/// A line from `a` to `b` [px] thickened by radii that change linearly from `radius_a` to `radius_b` [px].
+/// A line from `a` to `b` \[px\] thickened by radii that change linearly from `radius_a` to `radius_b` \[px\].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Capsule {
     /// One end `(x, y)`.

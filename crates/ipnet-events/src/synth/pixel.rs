@@ -15,7 +15,7 @@ use super::canvas::{BLOCK, Canvas};
 use crate::Events;
 use ipnet_rng::Stream;
 
-/// Blocks without motion are brought up to date, and events handed out, this often [us].
+/// Blocks without motion are brought up to date, and events handed out, this often \[us\].
 const SYNC_US: u64 = 10_000;
 
 /// The numbers of a sensor; the defaults are a DVS128 in room light.
@@ -27,13 +27,13 @@ pub struct PixelModel {
     pub threshold_off: f32,
     /// Relative standard deviation of the thresholds over pixels.
     pub threshold_mismatch: f32,
-    /// Refractory period [us].
+    /// Refractory period \[us\].
     pub refractory_us: f64,
     /// Intensity of a white surface: reflectances times this are intensities.
     pub illumination: f32,
     /// Intensity that equals the photodiode's dark current.
     pub dark: f32,
-    /// Cut-off of the photoreceptor at intensity 1 [Hz].
+    /// Cut-off of the photoreceptor at intensity 1 \[Hz\].
     pub cutoff_hz: f32,
     /// Mean rate of leak events per pixel [1/s].
     pub leak_hz: f32,
@@ -76,7 +76,7 @@ struct Pixel {
     off: f32,
     /// Creep of `d` [1/us].
     leak: f32,
-    /// The reset switch opens at this time [us].
+    /// The reset switch opens at this time \[us\].
     open_us: f64,
 }
 
@@ -87,7 +87,7 @@ pub struct Sensor {
     width: usize,
     height: usize,
     pixels: Vec<Pixel>,
-    /// Per block: the time it is up to date with [us].
+    /// Per block: the time it is up to date with \[us\].
     block_us: Vec<u64>,
     /// Per block: whether some pixel still follows its target.
     restless: Vec<bool>,

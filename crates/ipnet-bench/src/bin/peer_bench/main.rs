@@ -47,7 +47,7 @@ fn prepare(arguments: &[String]) -> Result<Prepared, Refused> {
     }
 }
 
-/// User and system time of this process [s], in the kernel's ticks of 10 ms.
+/// User and system time of this process \[s\], in the kernel's ticks of 10 ms.
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = stat.rsplit(')').next().unwrap_or_default();
@@ -55,7 +55,7 @@ fn cpu_seconds() -> f64 {
         / 100.0
 }
 
-/// Largest resident memory so far [MiB].
+/// Largest resident memory so far \[MiB\].
 fn peak_rss_mb() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();

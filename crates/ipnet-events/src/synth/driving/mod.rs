@@ -19,7 +19,7 @@ use route::Route;
 use scene::{HEIGHT, HORIZON, Scenery, WIDTH};
 use std::path::{Path, PathBuf};
 
-/// Unix time of the first recording's start [us]; recordings are 1000 s apart.
+/// Unix time of the first recording's start \[us\]; recordings are 1000 s apart.
 const FIRST_START_US: i64 = 1_500_000_000_000_000;
 const CAN_US: u64 = 50_000;
 const FRAME_US: u64 = 40_000;
@@ -32,7 +32,7 @@ pub struct DrivingSpec {
     pub seed: u64,
     /// Recordings, 1..=100, by day and by night in turn.
     pub recordings: usize,
-    /// Length of each [s], 0.2..=3600.
+    /// Length of each \[s\], 0.2..=3600.
     pub seconds: f64,
     /// Factor on leak, shot noise and hot pixels, 0..=20.
     pub noise: f64,

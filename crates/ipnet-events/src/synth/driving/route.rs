@@ -18,14 +18,14 @@ const AHEAD_S: f64 = 0.3;
 /// One moment of the drive.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Moment {
-    /// Way driven [m].
+    /// Way driven \[m\].
     pub way_m: f64,
     pub speed_m_per_s: f64,
-    /// Offset from the middle of the lane [m], right positive.
+    /// Offset from the middle of the lane \[m\], right positive.
     pub offset_m: f64,
-    /// Heading relative to the road [rad], right positive.
+    /// Heading relative to the road \[rad\], right positive.
     pub heading: f64,
-    /// At the wheel [deg], left positive.
+    /// At the wheel \[deg\], left positive.
     pub steering_deg: f64,
 }
 

@@ -51,7 +51,7 @@ pub(super) struct Scenery {
     verge: f32,
 }
 
-/// Length of a section with the same marks [m].
+/// Length of a section with the same marks \[m\].
 const SECTION_M: f64 = 60.0;
 
 impl Scenery {

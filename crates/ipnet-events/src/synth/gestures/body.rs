@@ -57,7 +57,7 @@ impl Pose {
         pose
     }
 
-    /// The largest distance [px] that a joint of the picture moves from `self` to `other`.
+    /// The largest distance \[px\] that a joint of the picture moves from `self` to `other`.
     pub fn distance_px(&self, other: &Self, subject: &Subject) -> f64 {
         let joints = |p: &Self| {
             [p.neck, p.head, p.elbows[0], p.elbows[1], p.hands[0], p.hands[1]].map(|j| project(subject, j))

@@ -6,7 +6,7 @@
 //! Distractors: the idle arm fidgets, body and head go along, someone may walk by behind. Users, split, file names
 //! and file formats are those of the official data: what is written here is read by [`crate::datasets::DvsGesture`].
 //!
-//! Design decision: the time between pictures follows the motion (no joint moves more than [`STEP_PX`] between two), since
+//! Design decision: the time between pictures follows the motion (no joint moves more than `STEP_PX` between two), since
 //! event times are interpolated and a fixed rate would be wasted on slow motion and too coarse for fast motion.
 
 mod backdrop;
@@ -27,14 +27,14 @@ use subject::{LIGHTS, Light, Subject};
 
 /// Sensor size.
 const SIDE: usize = 128;
-/// Largest motion of a joint between two pictures [px].
+/// Largest motion of a joint between two pictures \[px\].
 const STEP_PX: f64 = 0.7;
-/// Shortest and longest time between two pictures [us]; under flicker the longest is shorter.
+/// Shortest and longest time between two pictures \[us\]; under flicker the longest is shorter.
 const STEP_US: (u64, u64) = (1000, 5000);
 const FLICKER_STEP_US: u64 = 1500;
-/// Time from one movement to the next [us].
+/// Time from one movement to the next \[us\].
 const GAP_US: u64 = 200_000;
-/// Time of the first picture [us]; the official recordings do not start at 0 either.
+/// Time of the first picture \[us\]; the official recordings do not start at 0 either.
 const START_US: u64 = 1_000_000;
 
 /// What to generate.
@@ -46,7 +46,7 @@ pub struct GestureSpec {
     pub subjects: usize,
     /// Lights per person, 1..=5.
     pub lights: usize,
-    /// Length of a clip [s], 0.2..=60; the official ones last about 6 s.
+    /// Length of a clip \[s\], 0.2..=60; the official ones last about 6 s.
     pub clip_s: f64,
     /// Factor on leak, shot noise and hot pixels, 0..=20; 1 is a DVS128 in a room.
     pub noise: f64,

@@ -14,7 +14,7 @@ pub(super) struct Subject {
     pub forearm: f64,
     pub arm_radius: f64,
     pub head_radius: f64,
-    /// Where the base of the neck stands in the picture [px], and how large a metre is there [px].
+    /// Where the base of the neck stands in the picture \[px\], and how large a metre is there \[px\].
     pub neck_px: (f64, f64),
     pub px_per_m: f64,
     pub shirt: Surface,
@@ -25,7 +25,7 @@ pub(super) struct Subject {
     /// Factors on the pace and the size of every movement.
     pub pace: f64,
     pub amplitude: f64,
-    /// Slow sway of the whole body: amplitude [m], rate [Hz], phase.
+    /// Slow sway of the whole body: amplitude \[m\], rate \[Hz\], phase.
     pub sway: (f64, f64, f64),
     /// How far the elbows point outwards rather than down, -0.3..1.
     pub elbow_out: f64,
@@ -82,7 +82,7 @@ pub(super) struct Light {
     pub illumination: f32,
     /// Brightness slope across round things: positive is light from the right.
     pub side: f32,
-    /// Flicker: relative depth and rate [Hz].
+    /// Flicker: relative depth and rate \[Hz\].
     pub flicker: (f64, f64),
     /// Slow drift of the light (clouds): depth in ln I.
     pub drift: f64,
