@@ -14,6 +14,7 @@ mod spec;
 
 pub use counts::{LayerCounts, OpCounts, Role};
 pub use error::Error;
+pub use memory::{INITIAL_BIAS, INITIAL_GAIN};
 pub use net::{Mode, Network, TemporalNet};
 pub use params::{Buffer, Parameters};
 pub use spec::{Backbone, Firing, InputShape, Memory, NetSpec, Placement};

@@ -5,14 +5,13 @@ use crate::figure::{Curve, Curves, svg};
 use crate::table::Table;
 use crate::task::{Classification, Task};
 use ipnet_device::StepLaw;
+use ipnet_zoo::{INITIAL_BIAS, INITIAL_GAIN};
 
-/// Gain and bias over `v_max` at which the traces are drawn: the untrained operating point of the zoo's neurons.
-const GAIN: f64 = 0.35 / 1.1;
-const BIAS: f64 = 0.45 / 1.1;
 /// Pixels that are drawn: the busiest, and those at these ranks of activity.
 const RANKS: [usize; 3] = [0, 20, 100];
 
-/// Temperature rise and firing probability over the frames of the first test clip, as a figure and its table.
+/// Temperature rise and firing probability over the frames of the first test clip, as a figure and its table,
+/// at the untrained gain and bias of the zoo's neurons.
 pub(super) fn traces(task: &Classification, law: &StepLaw) -> Result<(String, Table)> {
     let clip = task.splits().test.first().copied().unwrap_or(0);
     let batch = task.batch(&[clip], None)?;
@@ -32,7 +31,7 @@ pub(super) fn traces(task: &Classification, law: &StepLaw) -> Result<(String, Ta
         for t in 0..steps {
             let x = f64::from(frames[t * values + pixel]);
             let rise_k: f64 = heat_k.iter().sum();
-            let p = law.step_expected(&mut heat_k, law.v_max_v * (GAIN * x + BIAS));
+            let p = law.step_expected(&mut heat_k, law.v_max_v * (INITIAL_GAIN * x + INITIAL_BIAS));
             points.push((t as f64, rise_k));
             table.push([
                 rank.to_string(),

@@ -82,7 +82,7 @@ impl Job<'_> {
         }
         let identity = Identity {
             task: self.task.name(),
-            data: self.task.frames().hash(),
+            data: self.task.source().sha256,
             spec: self.spec,
             device: device_hash,
             config: self.config,

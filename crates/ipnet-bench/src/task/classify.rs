@@ -20,6 +20,8 @@ pub type Direction = PolarityRule;
 pub struct Classification {
     name: String,
     frames: FrameSet,
+    /// Of the frames: every job of a study names it.
+    sha256: String,
     direction: Option<Direction>,
     splits: Splits,
 }
@@ -50,7 +52,7 @@ impl Classification {
         };
         let [train, held_out, test] = frames.split(validation, seed)?;
         let splits = Splits { train: expand(&train), validation: expand(&held_out), test: expand(&test) };
-        Ok(Self { name: name.to_owned(), frames, direction, splits })
+        Ok(Self { name: name.to_owned(), sha256: frames.hash(), frames, direction, splits })
     }
 
     /// The clip of a sample, and whether it runs backwards.
@@ -114,16 +116,11 @@ impl Classification {
     pub fn source(&self) -> DataSource {
         DataSource {
             name: self.frames.data.clone(),
-            sha256: self.frames.hash(),
+            sha256: self.sha256.clone(),
             train: self.splits.train.len(),
             validation: self.splits.validation.len(),
             test: self.splits.test.len(),
         }
-    }
-
-    /// The frames.
-    pub fn frames(&self) -> &FrameSet {
-        &self.frames
     }
 
     /// Writes one sample as input values: `ln(1 + count)`, shifted by `(dx, dy)`, into `out[t][b]`.

@@ -16,8 +16,9 @@ use std::sync::Arc;
 
 /// Initial gain over `v_max` [1 / unit drive] and initial bias over `v_max`: the working point of the default device
 /// (0.35 V per unit drive, 0.45 V at `v_max` = 1.1 V) carried over to any device. Assumed.
-const INITIAL_GAIN: f64 = 0.35 / 1.1;
-const INITIAL_BIAS: f64 = 0.45 / 1.1;
+pub const INITIAL_GAIN: f64 = 0.35 / 1.1;
+/// See [`INITIAL_GAIN`].
+pub const INITIAL_BIAS: f64 = 0.45 / 1.1;
 
 #[derive(Debug)]
 pub(crate) struct IpNeurons {

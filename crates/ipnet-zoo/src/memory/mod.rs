@@ -10,6 +10,7 @@ use crate::spec::{Memory, NetSpec, Placement};
 use crate::{Error, Mode};
 use candle_core::Tensor;
 use ip::IpNeurons;
+pub use ip::{INITIAL_BIAS, INITIAL_GAIN};
 use ipnet_device::StepLaw;
 use leaky::Leaky;
 use recurrent::{Cell, Recurrent};
