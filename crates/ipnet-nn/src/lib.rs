@@ -14,6 +14,7 @@
 //! Numbers are stored as f32; sums that run over a whole batch are carried in f64 or in fixed partial sums.
 
 mod activation;
+mod add_relu;
 mod autograd;
 mod conv;
 mod dropout;
@@ -32,6 +33,7 @@ mod relu_pool;
 mod time;
 
 pub use activation::relu;
+pub use add_relu::add_relu;
 pub use conv::{conv_time, conv2d, conv3d};
 pub use dropout::{DropoutAt, dropout};
 pub use ema::ema_scan;

@@ -17,6 +17,18 @@ fn relu_is_the_positive_part() {
     );
 }
 
+/// `y = max(a + b, 0)`, the same gradient for both.
+#[test]
+fn add_relu_is_the_positive_part_of_the_sum() {
+    check(
+        "add_relu",
+        &[Array::normal("add_relu/a", &[3, 5, 7]), Array::normal("add_relu/b", &[3, 5, 7])],
+        1e-6,
+        |t| add_relu(&t[0], &t[1]).unwrap(),
+        |p| p[0].iter().zip(&p[1]).map(|(a, b)| (a + b).max(0.0)).collect(),
+    );
+}
+
 #[test]
 fn a_nan_passes_through_relu_pooling_and_the_loss() {
     let x = Tensor::new(&[[[1.0_f32, f32::NAN], [2.0, 3.0]]], &Device::Cpu).unwrap();
