@@ -61,3 +61,8 @@ test-nvrtc:
 # The scan beside a copy of the same bytes, on this processor
 bench-scan *ARGS:
     cargo bench --locked --profile dev -p ipnet-kernel --bench scan "$@"
+
+# All memories, and IP from the sensor to the head, on real N-MNIST in $IPNET_DATA: five folds, three seeds. It goes on where
+# it was; `just nmnist-table --table` shows what is done so far
+nmnist-table *ARGS: build
+    {{ ipnet }} sweep sweeps/nmnist.toml --out results/sweep-nmnist "$@"

@@ -65,6 +65,20 @@ impl Table {
         out
     }
 
+    /// The table as Markdown, numbers to the right.
+    pub fn to_markdown(&self) -> String {
+        let numeric = |c: usize| !self.rows.is_empty() && self.rows.iter().all(|row| is_number(&row[c]));
+        let rule: Vec<&str> =
+            (0..self.columns.len()).map(|c| if numeric(c) { "---:" } else { "---" }).collect();
+        let line = |cells: &[String]| {
+            let cells: Vec<String> =
+                cells.iter().map(|cell| cell.replace('|', "\\|").replace('\n', " ")).collect();
+            format!("| {} |\n", cells.join(" | "))
+        };
+        let body: String = self.rows.iter().map(|row| line(row)).collect();
+        format!("{}| {} |\n{body}", line(&self.columns), rule.join(" | "))
+    }
+
     /// The table as a JSON array of one object per row; cells that read as finite numbers are numbers, empty ones null.
     pub fn to_json(&self) -> String {
         let value = |cell: &String| match cell.parse::<f64>() {
@@ -159,6 +173,13 @@ mod tests {
             table.to_text(),
             "memory  accuracy\n------  --------\nnone        48.0\nip         100.0\n"
         );
+    }
+
+    #[test]
+    fn markdown_escapes_what_would_end_a_cell() {
+        let mut table = Table::new(["name", "n"]);
+        table.push(["a|b", "1"]).unwrap();
+        assert_eq!(table.to_markdown(), "| name | n |\n| --- | ---: |\n| a\\|b | 1 |\n");
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! Training is a function of its seed: not of threads, not of interruptions; and it learns what it is asked to.
 
-use ipnet_bench::run::{DeviceSet as DeviceEntry, Manifest, RunDir};
-use ipnet_bench::study::{Job, StudyProgress, run_jobs};
-use ipnet_bench::task::{Classification, Direction, FrameSet, Task};
-use ipnet_bench::train::{EpochRecord, Outcome, Progress, TrainConfig, evaluate, train};
+use ipnet_bench::study::{Effort, JobDevice, grid, open_run, run_with_progress};
+use ipnet_bench::task::{Classification, Direction, Fold, FrameSet, Task};
+use ipnet_bench::train::{About, EpochRecord, Keep, Outcome, Progress, Rule, TrainConfig, evaluate, train};
 use ipnet_device::{DeviceSet, StepLaw};
 use ipnet_events::Part;
 use ipnet_rng::Stream;
@@ -44,14 +43,23 @@ fn task(clips: usize) -> Classification {
 }
 
 fn config(epochs: usize) -> TrainConfig {
-    TrainConfig {
-        epochs,
-        batch: 8,
-        learning_rate: 1e-2,
-        weight_decay: 1e-2,
-        clip_norm: 1.0,
-        label_smoothing: 0.0,
-        max_shift_px: 1,
+    TrainConfig { epochs, batch: 8, learning_rate: 1e-2, max_shift_px: 1, ..TrainConfig::default() }
+}
+
+fn device() -> JobDevice {
+    JobDevice::new("default", &DeviceSet::load("default").unwrap()).unwrap()
+}
+
+fn about(spec: NetSpec) -> About {
+    About {
+        task: "bars-4".into(),
+        fold: None,
+        data_sha256: String::new(),
+        seed: 1,
+        device: "default".into(),
+        device_sha256: String::new(),
+        spec,
+        config: config(4),
     }
 }
 
@@ -64,13 +72,13 @@ fn network(task: &Classification, spec: NetSpec) -> Network {
 }
 
 /// Keeps a copy of the checkpoint as it was after `epoch`.
-struct Keep<'a> {
+struct CopyAfter<'a> {
     epoch: usize,
     from: &'a Path,
     to: &'a Path,
 }
 
-impl Progress for Keep<'_> {
+impl Progress for CopyAfter<'_> {
     fn resumed(&mut self, _: usize) {}
     fn updates(&mut self, _: usize, _: usize) {}
     fn epoch(&mut self, record: &EpochRecord) {
@@ -90,22 +98,30 @@ impl Progress for Silent {
 
 #[test]
 fn a_run_that_was_killed_ends_like_one_that_was_not() {
+    killed_and_not(Rule::Adamw);
+    killed_and_not(Rule::Sgd);
+}
+
+fn killed_and_not(optimiser: Rule) {
+    let config = |epochs| TrainConfig { optimiser, drop_share: 0.1, ..config(epochs) };
     let (task, folder) = (task(24), tempfile::tempdir().unwrap());
     let spec = NetSpec::plain(Memory::Ip, Placement::Sensor);
     let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
-    let mut keep = Keep { epoch: 2, from: &whole, to: &broken };
+    let about = about(spec);
+    let at = |path, identity| Keep { path, identity, about: &about };
+    let mut copy = CopyAfter { epoch: 2, from: &whole, to: &broken };
     let unbroken =
-        train(&task, &network(&task, spec), &config(4), 1, Some((&whole, "id")), &mut keep).unwrap();
+        train(&task, &network(&task, spec), &config(4), 1, Some(&at(&whole, "id")), &mut copy).unwrap();
     let net = network(&task, spec);
-    let resumed = train(&task, &net, &config(4), 1, Some((&broken, "id")), &mut Silent).unwrap();
+    let resumed = train(&task, &net, &config(4), 1, Some(&at(&broken, "id")), &mut Silent).unwrap();
     assert_eq!(resumed, unbroken);
     assert_eq!(std::fs::read(&whole).unwrap().len(), std::fs::read(&broken).unwrap().len());
 
-    let error = train(&task, &net, &config(4), 1, Some((&whole, "other")), &mut Silent).unwrap_err();
+    let error = train(&task, &net, &config(4), 1, Some(&at(&whole, "other")), &mut Silent).unwrap_err();
     assert!(error.to_string().contains("a checkpoint of run other"), "{error}");
     let bytes = std::fs::read(&whole).unwrap();
     std::fs::write(&whole, &bytes[..bytes.len() / 2]).unwrap();
-    let error = train(&task, &net, &config(4), 1, Some((&whole, "id")), &mut Silent).unwrap_err();
+    let error = train(&task, &net, &config(4), 1, Some(&at(&whole, "id")), &mut Silent).unwrap_err();
     assert!(error.to_string().contains("whole"), "{error}");
 }
 
@@ -138,16 +154,14 @@ fn memory_learns_the_direction_of_time_and_its_absence_cannot() {
 #[test]
 fn a_study_keeps_finished_jobs_and_its_metrics_in_order() {
     let (task, folder) = (task(24), tempfile::tempdir().unwrap());
-    let jobs: Vec<Job<'_>> = [(Memory::None, Placement::None), (Memory::Ip, Placement::Sensor)]
-        .into_iter()
-        .flat_map(|(memory, placement)| [1, 2].map(|seed| (NetSpec::plain(memory, placement), seed)))
-        .map(|(spec, seed)| Job { task: &task, spec, seed, config: config(2) })
-        .collect();
+    let device = device();
+    let specs =
+        [NetSpec::plain(Memory::None, Placement::None), NetSpec::plain(Memory::Ip, Placement::Sensor)];
+    let jobs = grid([(&task, config(2))], &specs, &device, &[1, 2]);
     let study = |name: &str, threads: usize| {
         let path: PathBuf = folder.path().join(name);
-        let device = DeviceEntry { name: "default".into(), sha256: "0".into() };
-        let run = RunDir::create_or_resume(&path, Manifest::new("test", device, vec![], vec![1, 2])).unwrap();
-        let results = run_jobs(&run, &jobs, &law(), "0", threads, &StudyProgress::new(8)).unwrap();
+        let run = open_run(&path, "test", std::slice::from_ref(&device), &[1, 2]).unwrap();
+        let results = run_with_progress(&run, &jobs, &Effort { threads, ..Effort::default() }).unwrap();
         (results, std::fs::read_to_string(path.join("metrics.jsonl")).unwrap())
     };
     let first = study("one", 1);
@@ -170,6 +184,25 @@ fn a_loss_that_is_not_finite_ends_training_with_the_first_layer_at_fault() {
     net.parameters().restore(&snapshot).unwrap();
     let error = train(&task, &net, &config(1), 1, None, &mut Silent).unwrap_err().to_string();
     assert!(error.contains("the parameter `stage2.weight` is not finite"), "{error}");
+
+    // Every weight is finite, but not what the second stage makes of them.
+    let net = network(&task, NetSpec::default());
+    let mut snapshot = net.parameters().snapshot().unwrap();
+    let huge = snapshot[name].ones_like().unwrap().affine(3e38, 0.0).unwrap();
+    snapshot.insert(name.into(), huge);
+    net.parameters().restore(&snapshot).unwrap();
+    let error = train(&task, &net, &config(1), 1, None, &mut Silent).unwrap_err().to_string();
+    assert!(error.contains("the output of stage2"), "{error}");
+}
+
+#[test]
+fn training_ends_where_the_validation_score_has_stood_still() {
+    let task = task(24);
+    let net = network(&task, NetSpec::default());
+    let config = TrainConfig { patience: 2, learning_rate: 1e-30, ..config(9) };
+    let outcome = train(&task, &net, &config, 1, None, &mut Silent).unwrap();
+    assert_eq!(outcome.history.len(), outcome.chosen_epoch + 2);
+    assert!(outcome.history.len() < 9);
 }
 
 #[test]
@@ -179,5 +212,39 @@ fn evaluation_does_not_depend_on_the_batch_size() {
         let net = network(&task, NetSpec { firing, ..NetSpec::plain(Memory::Ip, Placement::All) });
         let outputs = |batch| evaluate(&task, &net, &task.splits().test, batch, 1).unwrap().outputs;
         assert_eq!(outputs(1), outputs(5), "{firing}");
+    }
+}
+
+#[test]
+fn each_clip_is_in_the_test_part_of_one_fold() {
+    let shape = [2, 1, 8, 8];
+    let clips = 23;
+    let frames = FrameSet {
+        data: "any".into(),
+        classes: vec!["a".into(), "b".into()],
+        shape,
+        labels: (0..clips).map(|clip| usize::from(clip >= 11)).collect(),
+        groups: (0..clips).map(|clip| clip.to_string()).collect(),
+        parts: vec![Part::Train; clips],
+        counts: vec![1; clips * 2 * 64],
+        saturated: 0,
+        framed_events: 0,
+        late_events: 0,
+    };
+    let mut tested = vec![0; clips];
+    for number in 1..=5 {
+        let task = Classification::fold("any", &frames, None, (0.1, 1), Fold { number, of: 5 }).unwrap();
+        let splits = task.splits();
+        splits.test.iter().for_each(|&clip| tested[clip] += 1);
+        // 11 and 12 clips of the two classes: two or three of each.
+        let of_class = |class| splits.test.iter().filter(|&&clip| task.label(clip) == class).count();
+        assert!((2..=3).contains(&of_class(0)) && (2..=3).contains(&of_class(1)));
+        let all = splits.train.len() + splits.validation.len() + splits.test.len();
+        assert_eq!(all, clips);
+        assert!(task.source().name.ends_with(&format!("fold{number}of5")));
+    }
+    assert_eq!(tested, vec![1; clips]);
+    for (number, of) in [(0, 5), (6, 5), (1, 1), (1, 12)] {
+        assert!(frames.fold(Fold { number, of }).is_err(), "{number} of {of}");
     }
 }

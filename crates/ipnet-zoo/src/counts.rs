@@ -26,6 +26,9 @@ pub struct LayerCounts {
     pub parameters: u64,
     /// Multiply-accumulates.
     pub macs: u64,
+    /// Accumulates: products with an input that is 0 or 1, so that a weight is added or not (NeuroBench's ACs). Counted
+    /// for the layer behind a spiking memory as if every input were 1.
+    pub accumulates: u64,
     /// Additions, comparisons and multiplications outside of MACs.
     pub other_ops: u64,
     /// Weight values read (each once per time step).
@@ -52,6 +55,7 @@ impl LayerCounts {
             role,
             parameters: 0,
             macs: 0,
+            accumulates: 0,
             other_ops: 0,
             weight_reads: 0,
             activation_reads: 0,

@@ -4,6 +4,7 @@
 //! `[T B, C, H, W]`, and only the memory sees the time axis, in one scan over `[T, ...]`. So the networks of a comparison
 //! run the same code but for one layer, and a training step has a few dozen graph nodes instead of thousands.
 
+mod backbone;
 mod counts;
 mod error;
 mod layers;
@@ -15,6 +16,6 @@ mod spec;
 pub use counts::{LayerCounts, OpCounts, Role};
 pub use error::Error;
 pub use memory::{INITIAL_BIAS, INITIAL_GAIN};
-pub use net::{Mode, Network, TemporalNet};
+pub use net::{Mode, Network, TemporalNet, Watch};
 pub use params::{Buffer, Parameters};
 pub use spec::{Backbone, Firing, InputShape, Memory, NetSpec, Placement};

@@ -1,8 +1,9 @@
 //! What a network is, in a few lines of TOML:
 //! ```toml
-//! backbone = "plain"      # three 3x3 convolutions of 16, 32, 32 channels
+//! backbone = "plain"      # plain | resnet18 | resnet32 | plif-net
+//! width = 16              # channels of the backbone's first stage; default: the published layout's
 //! memory = "ip"           # what remembers
-//! placement = "sensor"    # where
+//! placement = "sensor"    # where: sensor, stage1, stage2, ..., head, all
 //! firing = "expected"     # IP neurons: expected | sampled
 //! ```
 //! Design decision: the specification names one memory and one place for it; everything else is the backbone, so
@@ -26,30 +27,19 @@ pub struct InputShape {
     pub width: usize,
 }
 
-/// The part that all networks of a comparison share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// The part that all networks of a comparison share; the layouts stand in `backbone.rs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Backbone {
-    /// Three stages of 3x3 convolution, batch normalisation, ReLU and 2x2 average pooling with 16, 32, 32
-    /// channels, then a readout of one hidden layer of 64.
+    /// Three stages of 3x3 convolution, batch normalisation, ReLU and 2x2 average pooling, a hidden layer.
     #[default]
     Plain,
-}
-
-impl Backbone {
-    /// Output channels of each stage.
-    pub fn stage_channels(self) -> &'static [usize] {
-        match self {
-            Self::Plain => &[16, 32, 32],
-        }
-    }
-
-    /// Width of the readout's hidden layer.
-    pub fn hidden(self) -> usize {
-        match self {
-            Self::Plain => 64,
-        }
-    }
+    /// ResNet-18 (He et al. 2016) with a 3x3 stem.
+    Resnet18,
+    /// The ResNet-32 of Hu et al. 2020 (steering from DDD-20).
+    Resnet32,
+    /// The five-block net of Fang et al. 2021 (PLIF) for DVS128 Gesture, without its neurons and dropout.
+    PlifNet,
 }
 
 /// What carries information from one time step to the next.
@@ -61,8 +51,12 @@ pub enum Memory {
     None,
     /// Intrinsic-plasticity neurons: MTJs whose heat is the memory.
     Ip,
-    /// Leaky integrate-and-fire neurons, hard reset.
+    /// Leaky integrate-and-fire neurons, fixed decay, hard reset.
     Lif,
+    /// LIF neurons with a threshold that rises with their own spikes (Bellec et al. 2018).
+    Alif,
+    /// LIF neurons with a trained time constant per layer (Fang et al. 2021).
+    Plif,
     /// Exponential moving average with a trained decay per channel: the linear control for IP.
     Ema,
     /// Elman network (tanh).
@@ -71,12 +65,41 @@ pub enum Memory {
     Gru,
     /// Long short-term memory.
     Lstm,
+    /// Expressive leaky memory neurons (Spieler et al. 2023).
+    Elm,
+    /// Convolutional LSTM (Shi et al. 2015, without peepholes).
+    ConvLstm,
+    /// Three-dimensional convolutions in place of the stage's 3x3 ones (Tran et al. 2015).
+    Conv3d,
+    /// (2+1)D convolutions in place of the stage's 3x3 ones (Tran et al. 2018).
+    #[serde(rename = "conv2plus1d")]
+    Conv2plus1d,
+}
+
+/// What a memory works on, which says where it can stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Works {
+    /// Nothing: no memory.
+    Nowhere,
+    /// Each value for itself: anywhere.
+    Values,
+    /// The flattened features, which it maps to a hidden vector: the head.
+    Vector,
+    /// Feature maps: the sensor and after each stage.
+    Maps,
+    /// The 3x3 convolutions of a stage, which it replaces.
+    Convolutions,
 }
 
 impl Memory {
-    /// Whether this memory maps the flattened features to a hidden vector, so that it only fits the head.
-    pub fn is_recurrent(self) -> bool {
-        matches!(self, Self::Rnn | Self::Gru | Self::Lstm)
+    pub(crate) fn works(self) -> Works {
+        match self {
+            Self::None => Works::Nowhere,
+            Self::Ip | Self::Lif | Self::Alif | Self::Plif | Self::Ema => Works::Values,
+            Self::Rnn | Self::Gru | Self::Lstm | Self::Elm => Works::Vector,
+            Self::ConvLstm => Works::Maps,
+            Self::Conv3d | Self::Conv2plus1d => Works::Convolutions,
+        }
     }
 }
 
@@ -89,22 +112,33 @@ pub enum Placement {
     None,
     /// On the frames, before the first convolution.
     Sensor,
-    /// After the first stage.
+    /// After the first stage (for `conv3d` and `conv2plus1d`: in it).
     Stage1,
     /// After the second stage.
     Stage2,
     /// After the third stage.
     Stage3,
-    /// On the flattened features, before the readout.
+    /// After the fourth stage, where the backbone has one.
+    Stage4,
+    /// After the fifth stage, where the backbone has one.
+    Stage5,
+    /// On the flattened (or globally pooled) features, before the readout.
     Head,
-    /// At the sensor, after every stage and before the readout.
+    /// Everywhere this memory can stand.
     All,
 }
 
 impl Placement {
     /// The placement after stage `stage` (counted from 1), if there is one of that number.
     pub fn after_stage(stage: usize) -> Option<Self> {
-        [Self::Stage1, Self::Stage2, Self::Stage3].get(stage.checked_sub(1)?).copied()
+        [Self::Stage1, Self::Stage2, Self::Stage3, Self::Stage4, Self::Stage5]
+            .get(stage.checked_sub(1)?)
+            .copied()
+    }
+
+    /// The number of the stage it follows, if it follows one.
+    fn stage(self) -> Option<usize> {
+        (1..=5).find(|&stage| Self::after_stage(stage) == Some(self))
     }
 }
 
@@ -120,12 +154,15 @@ pub enum Firing {
 }
 
 /// One network of the zoo, without its input shape and number of outputs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetSpec {
     /// The shared part.
     #[serde(default)]
     pub backbone: Backbone,
+    /// Channels of the backbone's first stage, which all others follow; none: the layout's own number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<usize>,
     /// What remembers.
     pub memory: Memory,
     /// Where it stands.
@@ -149,7 +186,7 @@ impl NetSpec {
     pub fn from_toml(text: &str) -> Result<Self, Error> {
         let spec: Self = toml::from_str(text).map_err(|error| Error::Spec {
             what: "TOML".into(),
-            expected: "keys backbone, memory, placement, firing".into(),
+            expected: "keys backbone, width, memory, placement, firing".into(),
             found: error.to_string().trim_end().to_owned(),
         })?;
         spec.validate()?;
@@ -157,36 +194,85 @@ impl NetSpec {
     }
 
     /// Refuses combinations that make no sense.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] with the keys at fault and the reason.
     pub fn validate(&self) -> Result<(), Error> {
-        let refuse = |expected: &str| {
+        let refuse = |expected: String| {
             Err(Error::Spec {
                 what: format!("memory = \"{}\"", self.memory),
-                expected: expected.into(),
+                expected,
                 found: format!("placement = \"{}\"", self.placement),
             })
         };
-        match (self.memory, self.placement) {
-            (Memory::None, Placement::None) => {}
-            (Memory::None, _) => return refuse("placement = \"none\""),
-            (_, Placement::None) => return refuse("a placement: sensor, stage1..stage3, head or all"),
-            (memory, placement) if memory.is_recurrent() && placement != Placement::Head => {
-                return refuse("placement = \"head\": a recurrent layer takes the flattened features");
+        let place = self.placement;
+        let stages = self.backbone.stages();
+        if let Some(stage) = place.stage().filter(|&stage| stage > stages) {
+            return Err(Error::Spec {
+                what: format!("placement = \"{place}\""),
+                expected: format!("backbone = \"{}\" ends at stage{stages}", self.backbone),
+                found: format!("stage {stage}"),
+            });
+        }
+        if place == Placement::None && self.memory != Memory::None {
+            return refuse(format!(
+                "a placement: sensor, stage1..stage{stages}, head or all, as far as it can stand there"
+            ));
+        }
+        match (self.memory.works(), place) {
+            (Works::Nowhere, Placement::None) => {}
+            (Works::Nowhere, _) => return refuse("placement = \"none\"".into()),
+            (Works::Vector, Placement::Head) => {}
+            (Works::Vector, _) => {
+                return refuse(
+                    "placement = \"head\": a recurrent layer takes the flattened features, not maps".into(),
+                );
+            }
+            (Works::Maps, Placement::Head) => {
+                return refuse(format!(
+                    "placement = \"sensor\", \"stage1\"..\"stage{stages}\" or \"all\": it works on maps, and the head has none"
+                ));
+            }
+            (Works::Convolutions, Placement::Sensor | Placement::Head) => {
+                return refuse(format!(
+                    "placement = \"stage1\"..\"stage{stages}\" or \"all\": it takes the place of a stage's 3x3 \
+                     convolutions, and there is none at that place"
+                ));
             }
             _ => {}
         }
         if self.firing == Firing::Sampled && self.memory != Memory::Ip {
             return Err(Error::Spec {
                 what: "firing = \"sampled\"".into(),
-                expected: "memory = \"ip\"".into(),
+                expected: "memory = \"ip\": only its neurons fire by chance".into(),
                 found: format!("memory = \"{}\"", self.memory),
             });
         }
-        Ok(())
+        match self.width {
+            Some(width) if !(1..=1024).contains(&width) => Err(Error::Spec {
+                what: "width".into(),
+                expected: "1 to 1024 channels in the first stage".into(),
+                found: width.to_string(),
+            }),
+            _ => Ok(()),
+        }
     }
 
-    /// Whether the memory stands at `place`.
+    /// Whether a memory layer stands at `place`, which is the sensor, a stage or the head.
     pub(crate) fn remembers_at(&self, place: Placement) -> bool {
-        self.memory != Memory::None && (self.placement == place || self.placement == Placement::All)
+        let fits = match self.memory.works() {
+            Works::Values => true,
+            Works::Vector => place == Placement::Head,
+            Works::Maps => place != Placement::Head,
+            Works::Nowhere | Works::Convolutions => false,
+        };
+        fits && (self.placement == place || self.placement == Placement::All)
+    }
+
+    /// Whether the convolutions of stage `stage` (from 1) see several frames.
+    pub(crate) fn convolves_time_in(&self, stage: usize) -> bool {
+        self.memory.works() == Works::Convolutions
+            && (self.placement.stage() == Some(stage) || self.placement == Placement::All)
     }
 }
 
@@ -215,6 +301,15 @@ mod tests {
             NetSpec { firing: Firing::Sampled, ..NetSpec::plain(Memory::Ip, Placement::Sensor) }
         );
         assert_eq!(spec.memory.to_string(), "ip");
+        let spec = NetSpec::from_toml(
+            "backbone = \"plif-net\"\nwidth = 8\nmemory = \"conv2plus1d\"\nplacement = \"stage5\"",
+        );
+        let spec = spec.unwrap();
+        assert_eq!(
+            (spec.backbone, spec.width, spec.memory),
+            (Backbone::PlifNet, Some(8), Memory::Conv2plus1d)
+        );
+        assert_eq!(NetSpec::from_toml(&toml::to_string(&spec).unwrap()).unwrap(), spec);
     }
 
     #[test]
@@ -226,6 +321,13 @@ mod tests {
             ("memory = \"lif\"\nplacement = \"head\"\nfiring = \"sampled\"", "memory = \"ip\""),
             ("memory = \"ip\"\nplacement = \"sensor\"\nplce = 1", "unknown field `plce`"),
             ("memory = \"elephant\"", "elephant"),
+            ("memory = \"elm\"\nplacement = \"all\"", "placement = \"head\""),
+            ("memory = \"conv-lstm\"\nplacement = \"head\"", "it works on maps"),
+            ("memory = \"conv3d\"\nplacement = \"sensor\"", "3x3 convolutions"),
+            ("memory = \"conv2plus1d\"\nplacement = \"head\"", "3x3 convolutions"),
+            ("memory = \"ip\"\nplacement = \"stage4\"", "ends at stage3"),
+            ("backbone = \"resnet32\"\nmemory = \"lif\"\nplacement = \"stage5\"", "ends at stage3"),
+            ("memory = \"none\"\nwidth = 0", "1 to 1024"),
         ] {
             let message = NetSpec::from_toml(text).unwrap_err().to_string();
             assert!(message.contains(reason), "{message}");

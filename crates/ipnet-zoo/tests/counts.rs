@@ -8,14 +8,21 @@
 //! ```
 
 use ipnet_device::DeviceSet;
-use ipnet_zoo::{InputShape, LayerCounts, Memory, NetSpec, Network, OpCounts, Placement, Role, TemporalNet};
+use ipnet_zoo::{
+    Backbone, Firing, InputShape, LayerCounts, Memory, NetSpec, Network, OpCounts, Placement, Role,
+    TemporalNet,
+};
 use std::sync::Arc;
 
 const INPUT: InputShape = InputShape { steps: 16, channels: 1, height: 34, width: 34 };
 
 fn network(memory: Memory, placement: Placement) -> (Network, OpCounts) {
+    build(&NetSpec::plain(memory, placement), INPUT)
+}
+
+fn build(spec: &NetSpec, input: InputShape) -> (Network, OpCounts) {
     let law = Arc::new(DeviceSet::load("default").unwrap().reduce().unwrap().law);
-    let net = Network::new(&NetSpec::plain(memory, placement), INPUT, 20, Some(&law), 1).unwrap();
+    let net = Network::new(spec, input, 20, Some(&law), 1).unwrap();
     let counts = net.op_counts().unwrap();
     assert_eq!(counts.total(|layer| layer.parameters), net.parameters().count() as u64);
     (net, counts)
@@ -65,4 +72,207 @@ fn ip_everywhere_has_a_neuron_per_value() {
     let (_, counts) = network(Memory::Ip, Placement::All);
     let neurons = 34 * 34 + 16 * 17 * 17 + 32 * 8 * 8 + 32 * 4 * 4 + 512;
     assert_eq!(counts.total(|layer| layer.device_slots), 16 * neurons);
+}
+
+/// Values at the sensor, after stage 1, 2 and 3.
+const VALUES: [u64; 4] = [34 * 34, 16 * 17 * 17, 32 * 8 * 8, 32 * 4 * 4];
+
+#[test]
+fn rnn_gru_and_elm_at_the_head() {
+    let memory = |memory: Memory| {
+        let (_, counts) = network(memory, Placement::Head);
+        let of = |count: fn(&LayerCounts) -> u64| counts.total_of(Role::Memory, count);
+        [of(|l| l.parameters), of(|l| l.macs), of(|l| l.state_values)]
+    };
+    assert_eq!(memory(Memory::Rnn), [64 * 576 + 64, 16 * 64 * 576, 64]);
+    // Two biases: the reset gate multiplies the second.
+    assert_eq!(memory(Memory::Gru), [3 * (64 * 576 + 2 * 64), 16 * 3 * 64 * 576, 64]);
+    // Synapses 512; 512 + 64 -> 128 -> 64 with biases; a trace per synapse and a memory per unit.
+    let products = 576 * 128 + 128 * 64;
+    let parameters = 512 + products + 128 + 64;
+    assert_eq!(memory(Memory::Elm), [parameters, 16 * (products + 2 * 512 + 2 * 64), 512 + 64]);
+}
+
+#[test]
+fn conv_lstm_after_stage_2() {
+    let (_, counts) = network(Memory::ConvLstm, Placement::Stage2);
+    let of = |count: fn(&LayerCounts) -> u64| counts.total_of(Role::Memory, count);
+    // 32 channels in, 32 hidden, four gates, 3x3, on 8 x 8 pixels.
+    assert_eq!(of(|l| l.parameters), 4 * 32 * (32 + 32) * 9 + 4 * 32);
+    assert_eq!(of(|l| l.macs), 16 * 64 * 4 * 32 * (32 + 32) * 9);
+    assert_eq!(of(|l| l.state_values), 2 * VALUES[2]);
+    assert_eq!(of(|l| l.state_reads + l.state_writes), 2 * 16 * 2 * VALUES[2]);
+}
+
+/// A 3x3 convolution becomes 3x3x3: twice its weights more, and 2 T - 2 further frames under its taps, for the first frame
+/// has no past and the last no future.
+#[test]
+fn conv3d_in_every_stage() {
+    let (_, none) = network(Memory::None, Placement::None);
+    let (net, counts) = network(Memory::Conv3d, Placement::All);
+    let of = |count: fn(&LayerCounts) -> u64| counts.total_of(Role::Memory, count);
+    let weights = 144 + 4608 + 9216;
+    assert_eq!(of(|l| l.parameters), 2 * weights);
+    assert_eq!(net.parameters().count() as u64, none.total(|l| l.parameters) + 2 * weights);
+    let frame = 34 * 34 * 144 + 17 * 17 * 4608 + 8 * 8 * 9216;
+    assert_eq!(of(|l| l.macs), 30 * frame);
+    assert_eq!(counts.total(|l| l.macs), none.total(|l| l.macs) + 30 * frame);
+    // The clip's maps at the input of each stage, held by the parallel form, read once by each further tap.
+    let maps = VALUES[0] + VALUES[1] + VALUES[2];
+    assert_eq!(of(|l| l.state_values), 16 * maps);
+    assert_eq!(of(|l| l.state_reads), 30 * maps);
+    assert_eq!(of(|l| l.state_writes), 16 * maps);
+    assert_eq!(of(|l| l.weight_reads), 30 * weights);
+    assert_eq!(counts.total_of(Role::Backbone, |l| l.macs), none.total(|l| l.macs));
+}
+
+/// M = floor(3 * 9 C O / (9 C + 3 O)) channels in between: 3 * 9 * 16 * 32 / (9 * 16 + 3 * 32) = 57.6.
+#[test]
+fn conv2plus1d_in_stage_2() {
+    let (_, counts) = network(Memory::Conv2plus1d, Placement::Stage2);
+    let of = |count: fn(&LayerCounts) -> u64| counts.total_of(Role::Memory, count);
+    assert_eq!(of(|l| l.parameters), 57 * 32 * 3);
+    assert_eq!(of(|l| l.macs), 289 * 57 * 32 * (3 * 16 - 2));
+    assert_eq!(of(|l| l.state_values), 16 * 57 * 289);
+    assert_eq!(of(|l| l.state_reads), (3 * 16 - 2) * 57 * 289);
+    let spatial: u64 = counts.layers.iter().filter(|l| l.name == "stage2").map(|l| l.parameters).sum();
+    assert_eq!(spatial, 16 * 57 * 9 + 2 * 57 + 2 * 32);
+    // As many weights as the volume's 27 * 16 * 32, rounded down to whole channels.
+    assert_eq!(27 * 16 * 32 / (16 * 9 + 32 * 3), 57);
+}
+
+#[test]
+fn spiking_neurons_turn_the_next_layers_products_into_accumulates() {
+    for (memory, parameters, states, macs) in
+        [(Memory::Lif, 2 * 16, 1, 2), (Memory::Plif, 2 * 16 + 1, 1, 2), (Memory::Alif, 2 * 16, 2, 4)]
+    {
+        let (_, counts) = network(memory, Placement::Stage1);
+        let of = |count: fn(&LayerCounts) -> u64| counts.total_of(Role::Memory, count);
+        assert_eq!(of(|l| l.parameters), parameters);
+        assert_eq!(of(|l| l.state_values), states * VALUES[1]);
+        assert_eq!(of(|l| l.macs), 16 * macs * VALUES[1]);
+        assert_eq!(counts.total(|l| l.accumulates), 16 * 17 * 17 * 4608);
+        let backbone = counts.total_of(Role::Backbone, |l| l.macs);
+        assert_eq!(backbone, STAGE_MACS - 16 * 17 * 17 * 4608 + 16 * (512 * 64 + 64 * 20));
+    }
+    let (_, expected) = network(Memory::Ip, Placement::Head);
+    assert_eq!(expected.total(|l| l.accumulates), 0);
+    let sampled = NetSpec { firing: Firing::Sampled, ..NetSpec::plain(Memory::Ip, Placement::Head) };
+    assert_eq!(build(&sampled, INPUT).1.total(|l| l.accumulates), 16 * 512 * 64);
+}
+
+#[test]
+fn ema_has_one_decay_per_channel() {
+    let (_, counts) = network(Memory::Ema, Placement::Stage3);
+    let of = |count: fn(&LayerCounts) -> u64| counts.total_of(Role::Memory, count);
+    assert_eq!(
+        [of(|l| l.parameters), of(|l| l.macs), of(|l| l.state_values)],
+        [32, 2 * 16 * VALUES[3], VALUES[3]]
+    );
+}
+
+/// ```text
+/// stem      64 x 1 x 9 + 2 x 64
+/// stage 1   4 convolutions 64 -> 64
+/// stage k   64 2^(k-1) = o: one 9 o^2 / 2 + 3 of 9 o^2, shortcut o^2 / 2; each with its normalisation
+/// readout   512 x 20 + 20
+/// ```
+#[test]
+fn resnet18() {
+    let spec = NetSpec { backbone: Backbone::Resnet18, ..NetSpec::default() };
+    let (_, counts) = build(&spec, INPUT);
+    let mut parameters = 64 * 9 + 128 + 4 * (9 * 64 * 64 + 128);
+    let mut macs = 34 * 34 * (64 * 9 + 4 * 9 * 64 * 64);
+    for (o, side) in [(128, 17), (256, 9), (512, 5)] {
+        let weights = 9 * o * o / 2 + 3 * 9 * o * o + o * o / 2;
+        parameters += weights + 5 * 2 * o;
+        macs += side * side * weights;
+    }
+    parameters += 512 * 20 + 20;
+    // torchvision's ResNet-18 has 11,689,512 with its 7x7 stem of three channels and 1000 classes.
+    assert_eq!(parameters, 11_689_512 - 64 * (3 * 49 - 9) - (1000 - 20) * (512 + 1));
+    assert_eq!(counts.total(|l| l.parameters), parameters);
+    assert_eq!(counts.total(|l| l.macs), 16 * (macs + 512 * 20));
+}
+
+/// 31 convolutions and one layer: stem 1 -> 16 on 34 x 34, stages of 10 convolutions on 17, 9 and 5 pixels a side, the
+/// shortcut of each first block 1x1 with a bias.
+#[test]
+fn resnet32() {
+    let spec = NetSpec { backbone: Backbone::Resnet32, ..NetSpec::default() };
+    let (_, counts) = build(&spec, INPUT);
+    let (mut parameters, mut macs, mut inputs) = (16 * 9 + 32, 34 * 34 * 16 * 9, 16);
+    for (o, side) in [(16, 17), (32, 9), (64, 5)] {
+        let weights = 9 * inputs * o + 9 * 9 * o * o + inputs * o;
+        parameters += weights + 10 * 2 * o + o;
+        macs += side * side * weights;
+        inputs = o;
+    }
+    parameters += 2 * 64 + 64 * 20 + 20;
+    assert_eq!(counts.total(|l| l.parameters), parameters);
+    assert_eq!(counts.total(|l| l.macs), 16 * (macs + 64 * 20));
+}
+
+/// Five blocks of 128 channels, 34 -> 17 -> 8 -> 4 -> 2 -> 1 pixels a side.
+#[test]
+fn plif_net() {
+    let spec = NetSpec { backbone: Backbone::PlifNet, ..NetSpec::plain(Memory::Plif, Placement::All) };
+    let (_, counts) = build(&spec, INPUT);
+    let backbone = |count: fn(&LayerCounts) -> u64| counts.total_of(Role::Backbone, count);
+    let parameters = 128 * 9 + 4 * 128 * 128 * 9 + 5 * 256 + (128 * 512 + 512) + (512 * 20 + 20);
+    assert_eq!(backbone(|l| l.parameters), parameters);
+    // Every convolution and the hidden layer see spikes; the readout sees the hidden layer's ReLU.
+    assert_eq!(backbone(|l| l.macs), 16 * 512 * 20);
+    let convolutions = 34 * 34 * 128 * 9 + (17 * 17 + 8 * 8 + 4 * 4 + 2 * 2) * 128 * 128 * 9;
+    assert_eq!(backbone(|l| l.accumulates), 16 * (convolutions + 128 * 512));
+    // Gain and bias per channel and one time constant per layer: sensor, five stages, head (128 features).
+    let memory = counts.total_of(Role::Memory, |l| l.parameters);
+    assert_eq!(memory, (2 + 1) + 5 * (2 * 128 + 1) + (2 * 128 + 1));
+}
+
+/// The table of docs/zoo.md, row by row.
+#[test]
+fn the_documented_table_is_what_is_counted() {
+    let plain = |memory, placement| NetSpec::plain(memory, placement);
+    let mut specs = vec![
+        plain(Memory::None, Placement::None),
+        plain(Memory::Ip, Placement::Sensor),
+        plain(Memory::Ip, Placement::Stage1),
+        plain(Memory::Ip, Placement::Stage3),
+        plain(Memory::Ip, Placement::Head),
+        plain(Memory::Ip, Placement::All),
+    ];
+    specs.extend([Memory::Lif, Memory::Alif, Memory::Plif, Memory::Ema].map(|m| plain(m, Placement::Sensor)));
+    specs.extend([Memory::Rnn, Memory::Gru, Memory::Lstm, Memory::Elm].map(|m| plain(m, Placement::Head)));
+    specs.push(plain(Memory::ConvLstm, Placement::Stage3));
+    specs.extend([Memory::Conv2plus1d, Memory::Conv3d].map(|m| plain(m, Placement::All)));
+    for backbone in [Backbone::Resnet18, Backbone::Resnet32, Backbone::PlifNet] {
+        specs.push(NetSpec { backbone, ..NetSpec::default() });
+    }
+    specs.push(NetSpec { backbone: Backbone::PlifNet, ..plain(Memory::Plif, Placement::All) });
+    let rows: String = specs.iter().map(documented).collect();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/zoo.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    assert!(text.contains(&rows), "docs/zoo.md must hold these rows:\n{rows}");
+}
+
+fn documented(spec: &NetSpec) -> String {
+    let (_, counts) = build(spec, INPUT);
+    let mut name = match spec.memory {
+        Memory::None => "no memory".to_owned(),
+        memory => format!("`{memory}` at {}", spec.placement),
+    };
+    if spec.backbone != Backbone::Plain {
+        name = format!("`{}`, {name}", spec.backbone);
+    }
+    let cells = [
+        counts.total(|l| l.parameters),
+        counts.total_of(Role::Memory, |l| l.parameters),
+        counts.total(|l| l.macs),
+        counts.total(|l| l.accumulates),
+        counts.total(|l| l.state_values),
+        counts.total(|l| l.state_reads + l.state_writes),
+        counts.total(|l| l.device_slots),
+    ];
+    format!("| {name} | {} |\n", cells.map(|cell| cell.to_string()).join(" | "))
 }

@@ -24,11 +24,13 @@ enum Command {
     Cite(cmd::cite::Cite),
     Cost(cmd::cost::Cost),
     Reproduce(cmd::reproduce::Reproduce),
+    Eval(cmd::eval::Eval),
     /// Inspect, convert, cut and frame recordings of event cameras
     Events(cmd::events::EventsCommand),
+    Sweep(cmd::sweep::Sweep),
     /// Make recordings of synthetic scenes in the official file formats
     Synth(cmd::synth::Synth),
-    Train(cmd::train::Train),
+    Train(Box<cmd::train::Train>),
 }
 
 /// Lets a reader that closes the pipe early (`| head`) end the program quietly, as other tools do, instead of by a

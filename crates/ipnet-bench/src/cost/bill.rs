@@ -82,7 +82,7 @@ pub fn bill(
     let slots = sum(|l| l.device_slots);
     Bill {
         compute_j: sum(|l| l.macs) * technology.energy.mac_j.value
-            + sum(|l| l.other_ops) * technology.energy.op_j.value,
+            + sum(|l| l.accumulates + l.other_ops) * technology.energy.op_j.value,
         weights_j: sum(|l| l.weight_reads) * placing.weights.access_j(technology),
         activations_j: sum(|l| l.activation_reads + l.activation_writes)
             * placing.activations.access_j(technology),

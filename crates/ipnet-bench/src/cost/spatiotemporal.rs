@@ -25,6 +25,7 @@ pub fn spatiotemporal(plain: &OpCounts) -> OpCounts {
             role: Role::Memory,
             parameters: stage.parameters * (TAPS - 1),
             macs: frame_macs * (pairs - steps),
+            accumulates: 0,
             other_ops: 0,
             weight_reads: stage.weight_reads * (TAPS - 1),
             activation_reads: 0,

@@ -7,6 +7,7 @@ fn layer(name: &str, role: Role) -> LayerCounts {
         role,
         parameters: 0,
         macs: 0,
+        accumulates: 0,
         other_ops: 0,
         weight_reads: 0,
         activation_reads: 0,

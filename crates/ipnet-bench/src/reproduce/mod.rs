@@ -12,15 +12,13 @@ mod heat;
 mod report;
 
 use crate::Result;
-use crate::run::{DeviceSet as DeviceEntry, Manifest, RunDir};
-use crate::study::{Job, StudyProgress, accuracy_table, rows, run_jobs};
+use crate::study::{Effort, JobDevice, accuracy_table, grid, open_run, rows, run_with_progress};
 use crate::table::Table;
 use crate::task::{Classification, DataFolder, ENVIRONMENT, TaskName, dvs_gesture_clips};
 use crate::train::TrainConfig;
 use ipnet_device::DeviceSet;
 use ipnet_zoo::{Memory, NetSpec, Placement};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// How much is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,13 +91,9 @@ impl Entry {
 /// # Errors
 /// Any of the layers'; what was finished is kept and a second call goes on from there.
 pub fn reproduce(plan: &Plan) -> Result<Summary> {
-    let law = Arc::new(plan.device.reduce()?.law);
+    let device = JobDevice::new(&plan.device.name, &plan.device)?;
     let seeds: Vec<u64> = (1..=plan.seeds as u64).collect();
-    let device = DeviceEntry { name: plan.device.name.clone(), sha256: plan.device.hash() };
-    let mut run = RunDir::create_or_resume(
-        &plan.out,
-        Manifest::new(&*plan.command, device, Vec::new(), seeds.clone()),
-    )?;
+    let mut run = open_run(&plan.out, &plan.command, std::slice::from_ref(&device), &seeds)?;
     let mut remarks = Vec::new();
 
     // Real recordings first: what is wrong with them is said before anything is computed.
@@ -125,24 +119,16 @@ pub fn reproduce(plan: &Plan) -> Result<Summary> {
     for entry in &entries {
         run.record_data(entry.task.source())?;
     }
-    let mut jobs = Vec::new();
-    for entry in &entries {
-        for (memory, placement) in NETWORKS {
-            for &seed in &seeds {
-                let spec = NetSpec::plain(memory, placement);
-                jobs.push(Job { task: &entry.task, spec, seed, config: entry.config });
-            }
-        }
-    }
-    let progress = StudyProgress::new(jobs.iter().map(|job| job.config.epochs).sum());
-    let results = run_jobs(&run, &jobs, &law, &plan.device.hash(), plan.threads, &progress)?;
-    drop(progress);
+    let specs = NETWORKS.map(|(memory, placement)| NetSpec::plain(memory, placement));
+    let tasks = entries.iter().map(|entry| (&entry.task, entry.config));
+    let jobs = grid(tasks, &specs, &device, &seeds);
+    let results = run_with_progress(&run, &jobs, &Effort { threads: plan.threads, ..Effort::default() })?;
 
     let rows = rows(&jobs, &results);
     let accuracy = accuracy_table(&rows)?;
     run.write_table("accuracy", &accuracy)?;
     let tasks: Vec<&Classification> = entries.iter().map(|entry| &entry.task).collect();
-    let html = report::build(&run, plan, &law, &tasks, &rows, &accuracy, clips.as_ref())?;
+    let html = report::build(&run, plan, &device.law, &tasks, &rows, &accuracy, clips.as_ref())?;
     let report = run.write_report(&html)?;
     run.finish()?;
     Ok(Summary { accuracy, report, remarks })

@@ -113,18 +113,7 @@ impl RunDir {
     /// # Errors
     /// [`Error::Malformed`] where the file is not a `T`.
     pub fn job_result<T: DeserializeOwned>(&self, job: &str) -> Result<Option<T>> {
-        let path = self.file("jobs", job, "toml")?;
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io(&path, "read")(error)),
-        };
-        toml::from_str(&text).map(Some).map_err(|error| Error::Malformed {
-            line: error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count()),
-            path,
-            expected: "the result of a finished job",
-            found: error.message().to_owned(),
-        })
+        read_job(&self.path, job)
     }
 
     /// Writes the result of a finished job: from here on, a resumed run does not do it again.
@@ -155,6 +144,14 @@ impl RunDir {
     /// [`Error::Io`], [`Error::BadName`].
     pub fn write_figure(&self, name: &str, svg: &str) -> Result<String> {
         self.write("figures", name, "svg", svg.as_bytes())
+    }
+
+    /// Writes `tables/<name>.md` and gives its path relative to the folder.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::BadName`].
+    pub fn write_markdown(&self, name: &str, table: &Table) -> Result<String> {
+        self.write("tables", name, "md", table.to_markdown().as_bytes())
     }
 
     /// Writes `report.html`.
@@ -227,12 +224,36 @@ impl RunDir {
     }
 
     fn file(&self, folder: &str, name: &str, extension: &str) -> Result<PathBuf> {
-        let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if name.is_empty() || name.starts_with('.') || !name.chars().all(good) {
-            return Err(Error::BadName { name: name.to_owned() });
-        }
-        Ok(self.path.join(folder).join(format!("{name}.{extension}")))
+        file_in(&self.path, folder, name, extension)
     }
+}
+
+/// `<run>/<folder>/<name>.<extension>`, for a name that no file system refuses.
+fn file_in(run: &Path, folder: &str, name: &str, extension: &str) -> Result<PathBuf> {
+    let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(good) {
+        return Err(Error::BadName { name: name.to_owned() });
+    }
+    Ok(run.join(folder).join(format!("{name}.{extension}")))
+}
+
+/// The result of a job in a run's folder, if it is finished; the folder is not locked.
+///
+/// # Errors
+/// [`Error::Malformed`] where the file is not a `T`.
+pub fn read_job<T: DeserializeOwned>(run: &Path, job: &str) -> Result<Option<T>> {
+    let path = file_in(run, "jobs", job, "toml")?;
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::io(&path, "read")(error)),
+    };
+    toml::from_str(&text).map(Some).map_err(|error| Error::Malformed {
+        line: error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count()),
+        path,
+        expected: "the result of a finished job",
+        found: error.message().to_owned(),
+    })
 }
 
 #[cfg(test)]

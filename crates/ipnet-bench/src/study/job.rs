@@ -1,15 +1,36 @@
 //! One job: train a network on a task from a seed, test it, keep the result.
 
-use super::StudyProgress;
+use super::{Effort, StudyProgress};
 use crate::run::{MetricLine, Metrics, RunDir, hash_bytes};
-use crate::task::{Classification, Task};
-use crate::train::{EpochRecord, Progress, TrainConfig, train};
+use crate::task::{Classification, Fold, Task};
+use crate::train::{About, EpochRecord, EventFile, Keep, Progress, TrainConfig, train};
 use crate::{Error, Result};
-use ipnet_device::StepLaw;
+use ipnet_device::{DeviceSet, StepLaw};
 use ipnet_zoo::{NetSpec, Network, Role, TemporalNet};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// A device set and its step law.
+#[derive(Debug, Clone)]
+pub struct JobDevice {
+    /// The preset's name or the file's.
+    pub name: String,
+    /// sha256 of the set's physics.
+    pub sha256: String,
+    /// The law.
+    pub law: Arc<StepLaw>,
+}
+
+impl JobDevice {
+    /// Reduces `set`, which was asked for as `name`.
+    ///
+    /// # Errors
+    /// A set that cannot be reduced.
+    pub fn new(name: &str, set: &DeviceSet) -> Result<Self> {
+        Ok(Self { name: name.to_owned(), sha256: set.hash(), law: Arc::new(set.reduce()?.law) })
+    }
+}
 
 /// What to train, on what, from which seed.
 #[derive(Debug, Clone)]
@@ -18,10 +39,37 @@ pub struct Job<'a> {
     pub task: &'a Classification,
     /// The network.
     pub spec: NetSpec,
+    /// The device of IP neurons.
+    pub device: &'a JobDevice,
     /// The seed of initial weights, order, shifts and spikes.
     pub seed: u64,
     /// How it is trained.
     pub config: TrainConfig,
+}
+
+/// A name that is also a file name: `digits-in-time-20.ip.sensor.seed1`; what is not the default stands in it too.
+pub fn job_id(task: &str, fold: Option<Fold>, spec: &NetSpec, device: &str, seed: u64) -> String {
+    let NetSpec { backbone, width, memory, placement, firing } = *spec;
+    let mut id = task.to_owned();
+    if let Some(fold) = fold {
+        id += &format!(".{fold}");
+    }
+    if backbone != Default::default() {
+        id += &format!(".{backbone}");
+    }
+    if let Some(width) = width {
+        id += &format!(".width{width}");
+    }
+    id += &format!(".{memory}.{placement}");
+    if firing != Default::default() {
+        id += &format!(".{firing}");
+    }
+    if device != "default" {
+        // A set may be a file: its path is no file name.
+        let plain = |c: char| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '-' };
+        id += &format!(".{}", device.chars().map(plain).collect::<String>());
+    }
+    format!("{id}.seed{seed}")
 }
 
 /// What a finished job leaves.
@@ -55,40 +103,28 @@ pub struct JobResult {
 }
 
 impl Job<'_> {
-    /// A name that is also a file name: `digits-in-time.ip.sensor.seed1`.
+    /// See [`job_id`].
     pub fn id(&self) -> String {
-        let NetSpec { backbone, memory, placement, firing } = self.spec;
-        let mut id = self.task.name().to_owned();
-        if backbone != Default::default() {
-            id += &format!(".{backbone}");
+        job_id(self.task.name(), self.task.fold_of(), &self.spec, &self.device.name, self.seed)
+    }
+
+    /// Everything the result depends on.
+    fn about(&self) -> About {
+        About {
+            task: self.task.name().to_owned(),
+            fold: self.task.fold_of().map(|fold| [fold.number, fold.of]),
+            data_sha256: self.task.source().sha256,
+            seed: self.seed,
+            device: self.device.name.clone(),
+            device_sha256: self.device.sha256.clone(),
+            spec: self.spec,
+            config: self.config,
         }
-        id += &format!(".{memory}.{placement}");
-        if firing != Default::default() {
-            id += &format!(".{firing}");
-        }
-        format!("{id}.seed{}", self.seed)
     }
 
     /// Hash of task, data, network, device, configuration and seed.
-    fn identity(&self, device_hash: &str) -> Result<String> {
-        #[derive(Serialize)]
-        struct Identity<'a> {
-            task: &'a str,
-            data: String,
-            spec: NetSpec,
-            device: &'a str,
-            config: TrainConfig,
-            seed: u64,
-        }
-        let identity = Identity {
-            task: self.task.name(),
-            data: self.task.source().sha256,
-            spec: self.spec,
-            device: device_hash,
-            config: self.config,
-            seed: self.seed,
-        };
-        let text = serde_json::to_string(&identity).map_err(|error| Error::Encode {
+    fn identity(&self, about: &About) -> Result<String> {
+        let text = serde_json::to_string(about).map_err(|error| Error::Encode {
             path: self.id().into(),
             format: "JSON",
             message: error.to_string(),
@@ -99,17 +135,21 @@ impl Job<'_> {
     fn run(
         &self,
         run: &RunDir,
-        law: &Arc<StepLaw>,
+        about: &About,
         identity: String,
         metrics: &Mutex<Metrics>,
-        progress: &StudyProgress,
+        watched: (&StudyProgress, &Effort),
     ) -> Result<JobResult> {
+        let (progress, effort) = watched;
         let id = self.id();
-        let net = Network::new(&self.spec, self.task.input(), self.task.outputs(), Some(law), self.seed)?;
-        let checkpoint = run.checkpoint_path(&id)?;
-        let mut watch = Watch { id: &id, metrics, bar: progress.job(&id, self.config.epochs), failed: None };
-        let outcome =
-            train(self.task, &net, &self.config, self.seed, Some((&checkpoint, &identity)), &mut watch)?;
+        let law = Some(&self.device.law);
+        let net = Network::new(&self.spec, self.task.input(), self.task.outputs(), law, self.seed)?;
+        let path = run.checkpoint_path(&id)?;
+        let keep = Keep { path: &path, identity: &identity, about };
+        let board = effort.tensorboard.as_deref().map(|dir| EventFile::create(dir, &id)).transpose()?;
+        let bar = progress.job(&id, self.config.epochs);
+        let mut watch = Watch { id: &id, metrics, board, bar, failed: None };
+        let outcome = train(self.task, &net, &self.config, self.seed, Some(&keep), &mut watch)?;
         if let Some(error) = watch.failed {
             return Err(error);
         }
@@ -131,16 +171,14 @@ impl Job<'_> {
     }
 }
 
-/// Runs every job that `run` has no result of yet, `threads` at a time, and gives all results in the order of `jobs`.
+/// Runs every job that `run` has no result of yet, some at a time, and gives all results in the order of `jobs`.
 ///
 /// # Errors
 /// The first error of any job; jobs that run beside it are finished and kept first.
 pub fn run_jobs(
     run: &RunDir,
     jobs: &[Job<'_>],
-    law: &Arc<StepLaw>,
-    device_hash: &str,
-    threads: usize,
+    effort: &Effort,
     progress: &StudyProgress,
 ) -> Result<Vec<JobResult>> {
     let metrics = Mutex::new(run.metrics()?);
@@ -155,13 +193,13 @@ pub fn run_jobs(
         while lock(&failure).is_none() {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(job) = jobs.get(index) else { break };
-            let result = pool.install(|| finish(job, run, law, device_hash, &metrics, progress))?;
+            let result = pool.install(|| finish(job, run, &metrics, (progress, effort)))?;
             lock(&results)[index] = Some(result);
         }
         Ok(())
     };
     std::thread::scope(|scope| {
-        for _ in 0..threads.clamp(1, jobs.len().max(1)) {
+        for _ in 0..effort.threads.clamp(1, jobs.len().max(1)) {
             scope.spawn(|| {
                 if let Err(error) = work() {
                     lock(&failure).get_or_insert(error);
@@ -181,12 +219,12 @@ pub fn run_jobs(
 fn finish(
     job: &Job<'_>,
     run: &RunDir,
-    law: &Arc<StepLaw>,
-    device_hash: &str,
     metrics: &Mutex<Metrics>,
-    progress: &StudyProgress,
+    watched: (&StudyProgress, &Effort),
 ) -> Result<JobResult> {
-    let (id, identity) = (job.id(), job.identity(device_hash)?);
+    let progress = watched.0;
+    let (id, about) = (job.id(), job.about());
+    let identity = job.identity(&about)?;
     if let Some(result) = run.job_result::<JobResult>(&id)? {
         if result.identity != identity {
             return Err(Error::Checkpoint {
@@ -197,7 +235,7 @@ fn finish(
         progress.skipped(&id, job.config.epochs);
         return Ok(result);
     }
-    let result = job.run(run, law, identity, metrics, progress)?;
+    let result = job.run(run, &about, identity, metrics, watched)?;
     run.finish_job(&id, &result)?;
     progress.finished(&id, &result);
     Ok(result)
@@ -211,6 +249,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 struct Watch<'a> {
     id: &'a str,
     metrics: &'a Mutex<Metrics>,
+    board: Option<EventFile>,
     bar: super::progress::JobBar,
     failed: Option<Error>,
 }
@@ -235,6 +274,10 @@ impl Progress for Watch<'_> {
         let line = MetricLine::new(self.id, "train", record.epoch as u64, values);
         let appended = lock(self.metrics).append(&line);
         self.failed = self.failed.take().or(appended.err());
+        if let Some(board) = &mut self.board {
+            let written = board.scalars(record.epoch as u64, values);
+            self.failed = self.failed.take().or(written.err());
+        }
         self.bar.epoch(record);
     }
 }

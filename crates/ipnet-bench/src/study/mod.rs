@@ -4,12 +4,19 @@
 //! cores finish sooner than one network on both, and since no operation's result depends on the thread count, the
 //! same job gives the same bits either way.
 
+mod eval;
+mod grid;
 mod job;
 mod progress;
 mod single;
+mod sweep;
+mod sweep_table;
 mod tables;
 
-pub use job::{Job, JobResult, run_jobs};
+pub use eval::{ClassScore, EvalReport, EvalRequest, Split, Weights, checkpoints_of, eval_checkpoints};
+pub use grid::{Effort, grid, open_run, run_with_progress};
+pub use job::{Job, JobDevice, JobResult, job_id, run_jobs};
 pub use progress::StudyProgress;
 pub use single::{Training, train_networks};
+pub use sweep::{Sweep, SweepJob, SweepRun, run_sweep, sweep_tables};
 pub use tables::{Row, accuracy_table, rows};

@@ -4,8 +4,10 @@
 
 use super::JobResult;
 use crate::train::EpochRecord;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// The study's bar counts epochs in thousandths, since the number of updates in one differs from task to task.
 const EPOCH: u64 = 1000;
@@ -16,22 +18,27 @@ pub struct StudyProgress {
     bars: MultiProgress,
     total: ProgressBar,
     terminal: bool,
+    jobs: usize,
+    ended: AtomicUsize,
+    /// Epochs (in [`EPOCH`]s) that earlier processes made: they say nothing of the time left.
+    inherited: AtomicU64,
 }
 
 impl StudyProgress {
-    /// Bars for `epochs` epochs over all jobs.
-    pub fn new(epochs: usize) -> Self {
+    /// Bars for `jobs` jobs of `epochs` epochs in all.
+    pub fn new(jobs: usize, epochs: usize) -> Self {
         let bars = MultiProgress::new();
         let total = bars.add(ProgressBar::new(epochs as u64 * EPOCH));
         total.set_style(style("{msg:<38} [{bar:30}] {percent:>3} %  {elapsed} gone, {eta} left"));
         total.set_message("all networks");
-        Self { bars, total, terminal: std::io::stderr().is_terminal() }
+        let (ended, inherited) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Self { bars, total, terminal: std::io::stderr().is_terminal(), jobs, ended, inherited }
     }
 
     /// A bar for one job.
     pub(super) fn job(&self, id: &str, epochs: usize) -> JobBar {
         let bar = self.bars.insert_before(&self.total, ProgressBar::new(1));
-        bar.set_style(style("{prefix:<38} [{bar:30}] {percent:>3} %  {msg}"));
+        bar.set_style(style("{prefix:<38} [{bar:30}] {percent:>3} %  {per_sec} updates, {eta} left  {msg}"));
         bar.set_prefix(id.to_owned());
         JobBar { bar, total: self.total.clone(), counted: 0, epochs }
     }
@@ -39,17 +46,31 @@ impl StudyProgress {
     /// A job that an earlier process finished.
     pub(super) fn skipped(&self, id: &str, epochs: usize) {
         self.total.inc(epochs as u64 * EPOCH);
+        self.inherited.fetch_add(epochs as u64 * EPOCH, Ordering::Relaxed);
+        self.ended.fetch_add(1, Ordering::Relaxed);
         self.say(&format!("{id}: done before"));
     }
 
     /// A job that is complete.
     pub(super) fn finished(&self, id: &str, result: &JobResult) {
         let direction = result.direction.map_or(String::new(), |d| format!(", direction {:.1} %", 100.0 * d));
+        let ended = self.ended.fetch_add(1, Ordering::Relaxed) + 1;
         self.say(&format!(
-            "{id}: {:.1} % of the test part{direction} (epoch {})",
+            "{id}: {:.1} % of the test part{direction} (epoch {}); {ended} of {} networks, about {} left",
             100.0 * result.accuracy,
-            result.chosen_epoch
+            result.chosen_epoch,
+            self.jobs,
+            self.left()
         ));
+    }
+
+    /// Time left, from the rate of this process so far.
+    fn left(&self) -> HumanDuration {
+        let inherited = self.inherited.load(Ordering::Relaxed);
+        let (done, all) = (self.total.position(), self.total.length().unwrap_or_default());
+        let made = done.saturating_sub(inherited).max(1);
+        let seconds = self.total.elapsed().as_secs_f64() * all.saturating_sub(done) as f64 / made as f64;
+        HumanDuration(Duration::from_secs_f64(seconds))
     }
 
     /// Prints a line above the bars.
@@ -83,6 +104,11 @@ impl JobBar {
     }
 
     pub fn updates(&mut self, done: usize, total: usize) {
+        if self.bar.length() == Some(1) && done > 1 {
+            // What an earlier process did is not this one's rate.
+            self.bar.set_position(done as u64 - 1);
+            self.bar.reset_eta();
+        }
         self.bar.set_length(total as u64);
         self.bar.set_position(done as u64);
         self.count((done * self.epochs) as u64 * EPOCH / total.max(1) as u64);

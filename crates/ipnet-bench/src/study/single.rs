@@ -1,15 +1,12 @@
 //! One network on one task over several seeds: what `ipnet train` runs.
 
-use super::{Job, StudyProgress, accuracy_table, rows, run_jobs};
+use super::{Effort, JobDevice, accuracy_table, grid, open_run, rows, run_with_progress};
 use crate::Result;
-use crate::run::{DeviceSet as DeviceEntry, Manifest, RunDir};
 use crate::table::Table;
 use crate::task::{Classification, DataFolder, TaskName};
 use crate::train::TrainConfig;
-use ipnet_device::DeviceSet;
 use ipnet_zoo::NetSpec;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// What to train and where to keep it.
 #[derive(Debug, Clone)]
@@ -21,15 +18,15 @@ pub struct Training {
     /// The networks, compared in one table.
     pub networks: Vec<NetSpec>,
     /// The device of IP neurons.
-    pub device: DeviceSet,
+    pub device: JobDevice,
     /// Seeds 1 to this number.
     pub seeds: usize,
     /// How.
     pub config: TrainConfig,
     /// The run's folder.
     pub out: PathBuf,
-    /// Jobs side by side.
-    pub threads: usize,
+    /// How jobs run.
+    pub effort: Effort,
     /// The command line, for the manifest.
     pub command: String,
 }
@@ -39,23 +36,14 @@ pub struct Training {
 /// # Errors
 /// Any of the layers'.
 pub fn train_networks(training: &Training) -> Result<Table> {
-    let law = Arc::new(training.device.reduce()?.law);
+    training.config.validate()?;
     let seeds: Vec<u64> = (1..=training.seeds as u64).collect();
-    let device_hash = training.device.hash();
-    let device = DeviceEntry { name: training.device.name.clone(), sha256: device_hash.clone() };
-    let manifest = Manifest::new(&*training.command, device, Vec::new(), seeds.clone());
-    let mut run = RunDir::create_or_resume(&training.out, manifest)?;
+    let device = std::slice::from_ref(&training.device);
+    let mut run = open_run(&training.out, &training.command, device, &seeds)?;
     let task = training.task.load(training.data.as_ref(), &run.path().join("recordings"))?;
     run.record_data(Classification::source(&task))?;
-    let mut jobs = Vec::new();
-    for &spec in &training.networks {
-        for &seed in &seeds {
-            jobs.push(Job { task: &task, spec, seed, config: training.config });
-        }
-    }
-    let progress = StudyProgress::new(jobs.len() * training.config.epochs);
-    let results = run_jobs(&run, &jobs, &law, &device_hash, training.threads, &progress)?;
-    drop(progress);
+    let jobs = grid([(&task, training.config)], &training.networks, &training.device, &seeds);
+    let results = run_with_progress(&run, &jobs, &training.effort)?;
     let table = accuracy_table(&rows(&jobs, &results))?;
     run.write_table("accuracy", &table)?;
     run.finish()?;

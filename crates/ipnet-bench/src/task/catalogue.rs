@@ -1,6 +1,6 @@
 //! The tasks by name, and the recordings they are made of.
 
-use super::{Classification, Direction, FrameSet, Framing};
+use super::{Classification, Direction, Fold, FrameSet, Framing};
 use crate::table::Table;
 use crate::train::TrainConfig;
 use crate::{Error, Result};
@@ -84,30 +84,63 @@ impl TaskName {
             Self::Gestures11 => (15, 16),
             Self::DigitsInTime20 => (10, 32),
         };
-        TrainConfig {
-            epochs,
-            batch,
-            learning_rate: 3e-3,
-            weight_decay: 1e-2,
-            clip_norm: 1.0,
-            label_smoothing: 0.0,
-            max_shift_px: 2,
-        }
+        TrainConfig { epochs, batch, ..TrainConfig::default() }
     }
 
-    /// Loads the task. Gestures are synthetic recordings, made once below `recordings`.
+    /// The task of that name.
+    ///
+    /// # Errors
+    /// No task of that name.
+    pub fn parse(name: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|task| task.name() == name).ok_or_else(|| Error::Argument {
+            what: "task".into(),
+            expected: Self::ALL.map(Self::name).join(" or "),
+            found: format!("{name:?}"),
+        })
+    }
+
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Gestures11, Self::DigitsInTime20];
+
+    /// Loads the task with the data set's own parts. Gestures are synthetic recordings, made once below `recordings`.
     ///
     /// # Errors
     /// Digits in time without N-MNIST in `data`, and the loaders' errors.
     pub fn load(self, data: Option<&DataFolder>, recordings: &Path) -> Result<Classification> {
+        let frames = self.frames(data, recordings)?;
+        Classification::new(self.name(), frames, self.direction(), VALIDATION_SHARE, VALIDATION_SEED)
+    }
+
+    /// The task on one fold of its clips (see [`TaskName::frames`]).
+    ///
+    /// # Errors
+    /// A fold that there is not.
+    pub fn fold(self, frames: &FrameSet, fold: Fold) -> Result<Classification> {
+        let validation = (VALIDATION_SHARE, VALIDATION_SEED);
+        Classification::fold(self.name(), frames, self.direction(), validation, fold)
+    }
+
+    /// The clips, framed.
+    ///
+    /// # Errors
+    /// As [`TaskName::load`].
+    pub fn frames(self, data: Option<&DataFolder>, recordings: &Path) -> Result<FrameSet> {
         match (self, data.and_then(|data| data.nmnist.as_deref())) {
-            (Self::Gestures11, _) => synthetic_gestures(self.name(), recordings),
-            (Self::DigitsInTime20, Some(folder)) => digits_in_time(self.name(), folder),
+            (Self::Gestures11, _) => synthetic_gestures(recordings),
+            (Self::DigitsInTime20, Some(folder)) => digits_in_time(folder),
             (Self::DigitsInTime20, None) => Err(Error::Argument {
                 what: format!("task {}", self.name()),
                 expected: format!("--data (or {ENVIRONMENT}) with nmnist/Train/<digit>/*.bin"),
                 found: "no such folder".into(),
             }),
+        }
+    }
+
+    /// What the reversed half of its classes does with polarity.
+    fn direction(self) -> Option<Direction> {
+        match self {
+            Self::Gestures11 => None,
+            Self::DigitsInTime20 => Some(Direction::Merge),
         }
     }
 }
@@ -123,7 +156,7 @@ const GESTURE_SEED: u64 = 128;
 const STEPS: usize = 16;
 
 /// Eleven synthetic gestures, written in the official layout below `recordings` and read back.
-fn synthetic_gestures(name: &str, recordings: &Path) -> Result<Classification> {
+fn synthetic_gestures(recordings: &Path) -> Result<FrameSet> {
     let folder = recordings.join("gestures");
     let spec = GestureSpec { seed: GESTURE_SEED, ..GestureSpec::default() };
     generate(&spec, &folder)?;
@@ -131,16 +164,15 @@ fn synthetic_gestures(name: &str, recordings: &Path) -> Result<Classification> {
     let framing = Framing { steps: STEPS, window_us: None, polarities: Polarities::Both, shrink: 4 };
     let mut frames = FrameSet::load(&dataset, framing, &|| ())?;
     frames.data = "synthetic".into();
-    Classification::new(name, frames, None, VALIDATION_SHARE, VALIDATION_SEED)
+    Ok(frames)
 }
 
 /// "Digits in time": 20 classes, each digit and its time reversal, polarities merged, 16 frames over 316 ms.
-fn digits_in_time(name: &str, folder: &Path) -> Result<Classification> {
+fn digits_in_time(folder: &Path) -> Result<FrameSet> {
     let dataset = NMnist::open(folder)?;
     let framing =
         Framing { steps: STEPS, window_us: Some(316_000), polarities: Polarities::Merged, shrink: 1 };
-    let frames = FrameSet::load(&dataset, framing, &|| ())?;
-    Classification::new(name, frames, Some(Direction::Merge), VALIDATION_SHARE, VALIDATION_SEED)
+    FrameSet::load(&dataset, framing, &|| ())
 }
 
 /// What the loader and the framing make of each real DVS Gesture clip: no event may be lost on the way.

@@ -4,7 +4,7 @@
 //! the order of equal-time frames is what framing the reversed events gives (see [`ipnet_events::augment::time_reverse`]), so that
 //! a network that treats frames alone and averages cannot tell the two apart when polarities are merged.
 
-use super::{Batch, FrameSet, Splits, Task};
+use super::{Augment, Batch, Fold, FrameSet, Splits, Task};
 use crate::run::DataSource;
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
@@ -23,6 +23,7 @@ pub struct Classification {
     /// Of the frames: every job of a study names it.
     sha256: String,
     direction: Option<Direction>,
+    fold: Option<Fold>,
     splits: Splits,
 }
 
@@ -52,7 +53,27 @@ impl Classification {
         };
         let [train, held_out, test] = frames.split(validation, seed)?;
         let splits = Splits { train: expand(&train), validation: expand(&held_out), test: expand(&test) };
-        Ok(Self { name: name.to_owned(), sha256: frames.hash(), frames, direction, splits })
+        Ok(Self { name: name.to_owned(), sha256: frames.hash(), frames, direction, fold: None, splits })
+    }
+
+    /// The same task on fold `fold` of all clips, instead of the data set's own parts.
+    ///
+    /// # Errors
+    /// As [`Classification::new`], and a fold of a number that there is not.
+    pub fn fold(
+        name: &str,
+        frames: &FrameSet,
+        direction: Option<Direction>,
+        (validation, seed): (f64, u64),
+        fold: Fold,
+    ) -> Result<Self> {
+        let task = Self::new(name, frames.fold(fold)?, direction, validation, seed)?;
+        Ok(Self { fold: Some(fold), ..task })
+    }
+
+    /// The fold, where the task is one of several cuts of its clips.
+    pub fn fold_of(&self) -> Option<Fold> {
+        self.fold
     }
 
     /// The clip of a sample, and whether it runs backwards.
@@ -114,8 +135,9 @@ impl Classification {
 
     /// What a manifest says of this task's recordings.
     pub fn source(&self) -> DataSource {
+        let fold = self.fold.map_or(String::new(), |fold| format!(".{fold}"));
         DataSource {
-            name: self.frames.data.clone(),
+            name: format!("{}{fold}", self.frames.data),
             sha256: self.sha256.clone(),
             train: self.splits.train.len(),
             validation: self.splits.validation.len(),
@@ -195,18 +217,26 @@ impl Task for Classification {
         &self.splits
     }
 
-    fn batch(&self, samples: &[usize], augment: Option<(usize, u64)>) -> Result<Batch> {
+    fn batch(&self, samples: &[usize], augment: Option<Augment>) -> Result<Batch> {
         let [steps, channels, height, width] = self.frames.shape;
         let mut values = vec![0.0_f32; samples.len() * self.frames.clip_len()];
         let table: [f32; 256] = std::array::from_fn(|count| (count as f32).ln_1p());
-        let mut stream = Stream::named(augment.map_or(0, |(_, seed)| seed), "shift");
+        let mut stream = Stream::named(augment.map_or(0, |augment| augment.seed), "shift");
         for (index, &sample) in samples.iter().enumerate() {
             let mut draw = || match augment {
-                Some((max, _)) => stream.below(2 * max + 1) as isize - max as isize,
+                Some(Augment { max_shift_px: max, .. }) => stream.below(2 * max + 1) as isize - max as isize,
                 None => 0,
             };
             let shift = (draw(), draw());
             self.write(sample, shift, samples.len(), index, &mut values, &table);
+        }
+        if let Some(augment) = augment.filter(|augment| augment.drop_share > 0.0) {
+            let mut stream = Stream::named(augment.seed, "drop");
+            for value in values.iter_mut().filter(|value| **value != 0.0) {
+                if stream.uniform() < augment.drop_share {
+                    *value = 0.0;
+                }
+            }
         }
         let x = Tensor::from_vec(values, (steps, samples.len(), channels, height, width), &Device::Cpu)?;
         Ok(Batch { x, samples: samples.to_vec() })

@@ -21,6 +21,24 @@ pub struct Framing {
     pub shrink: u16,
 }
 
+/// One of several cuts of all clips into training and test, each clip in the test part of exactly one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fold {
+    /// Its number, from 1.
+    pub number: usize,
+    /// How many there are.
+    pub of: usize,
+}
+
+impl std::fmt::Display for Fold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "fold{}of{}", self.number, self.of)
+    }
+}
+
+/// Seed of the order of clips that folds are cut from: the same folds for all networks and seeds.
+const FOLD_SEED: u64 = 5;
+
 /// All clips of a data set as frames `[T, C, H, W]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FrameSet {
@@ -117,6 +135,34 @@ impl FrameSet {
     /// Whether there is no clip.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
+    }
+
+    /// The same clips with the parts of fold `fold`: the clips of each class, shuffled, go to the test parts in turn.
+    ///
+    /// # Errors
+    /// Fewer than two folds, a number that is none of theirs, more folds than a class has clips.
+    pub fn fold(&self, fold: Fold) -> Result<Self> {
+        let refuse = |expected: String| Error::Argument {
+            what: format!("data set {}", self.data),
+            expected,
+            found: format!("fold {} of {}", fold.number, fold.of),
+        };
+        if fold.of < 2 || !(1..=fold.of).contains(&fold.number) {
+            return Err(refuse("two folds or more, numbered from 1".into()));
+        }
+        let mut parts = vec![Part::Train; self.len()];
+        for class in 0..self.classes.len() {
+            let mut clips: Vec<usize> = (0..self.len()).filter(|&clip| self.labels[clip] == class).collect();
+            if (1..fold.of).contains(&clips.len()) {
+                let name = &self.classes[class];
+                return Err(refuse(format!("at most {} folds, one per clip of class {name}", clips.len())));
+            }
+            Stream::named(FOLD_SEED, &format!("fold/{class}")).shuffle(&mut clips);
+            for &clip in clips.iter().skip(fold.number - 1).step_by(fold.of) {
+                parts[clip] = Part::Test;
+            }
+        }
+        Ok(Self { parts, ..self.clone() })
     }
 
     /// Clip numbers of train, validation and test. Validation takes `fraction` of the training groups (at least one), drawn

@@ -6,7 +6,7 @@ mod frames;
 
 pub use catalogue::{DataFolder, ENVIRONMENT, TaskName, dvs_gesture_clips};
 pub use classify::{Classification, Direction};
-pub use frames::{FrameSet, Framing};
+pub use frames::{Fold, FrameSet, Framing};
 
 use crate::Result;
 use candle_core::Tensor;
@@ -33,6 +33,17 @@ pub struct Batch {
     pub samples: Vec<usize>,
 }
 
+/// What is done to training clips, drawn from `seed`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Augment {
+    /// Largest shift in each direction \[px\], one shift for all frames of a clip.
+    pub max_shift_px: usize,
+    /// Chance that a cell is emptied.
+    pub drop_share: f64,
+    /// Seed of the draws.
+    pub seed: u64,
+}
+
 /// Data, loss and score of one benchmark.
 pub trait Task: Sync {
     /// Name for tables, e.g. `digits-in-time`.
@@ -45,8 +56,8 @@ pub trait Task: Sync {
     fn outputs(&self) -> usize;
     /// The parts.
     fn splits(&self) -> &Splits;
-    /// The samples as a batch; with `augment = (max_shift_px, seed)`, each clip is shifted at random.
-    fn batch(&self, samples: &[usize], augment: Option<(usize, u64)>) -> Result<Batch>;
+    /// The samples as a batch, as they are or augmented.
+    fn batch(&self, samples: &[usize], augment: Option<Augment>) -> Result<Batch>;
     /// Mean loss of `outputs` `[B, K]`.
     fn loss(&self, outputs: &Tensor, batch: &Batch, label_smoothing: f64) -> Result<Tensor>;
     /// The score of `outputs` on `samples`: higher is better.

@@ -5,9 +5,13 @@
 //! killed goes on to the same final weights as one that was not, on any number of threads.
 
 mod checkpoint;
+mod config;
 mod optimiser;
+mod tensorboard;
 mod trainer;
 
-pub use checkpoint::Checkpoint;
-pub use optimiser::AdamW;
-pub use trainer::{EpochRecord, Evaluation, Outcome, Progress, TrainConfig, evaluate, train};
+pub use checkpoint::{About, Checkpoint, CheckpointMeta, Keep};
+pub use config::TrainConfig;
+pub use optimiser::{Optimiser, Rule};
+pub use tensorboard::EventFile;
+pub use trainer::{EpochRecord, Evaluation, Outcome, Progress, evaluate, train};

@@ -1,22 +1,45 @@
-//! AdamW (Loshchilov and Hutter, ICLR 2019), with its moments open to the checkpoint.
+//! AdamW and SGD with momentum, both with decoupled weight decay (Loshchilov and Hutter, ICLR 2019), their moments open to
+//! the checkpoint.
 //! ```text
-//! m' = b1 m + (1 - b1) g        v' = b2 v + (1 - b2) g^2
-//! w' = w - lr (m' / (1 - b1^k) / (sqrt(v' / (1 - b2^k)) + eps) + decay w)
+//! adamw   m' = b1 m + (1 - b1) g        v' = b2 v + (1 - b2) g^2
+//!         w' = w - lr (m' / (1 - b1^k) / (sqrt(v' / (1 - b2^k)) + eps) + decay w)
+//! sgd     m' = momentum m + g
+//!         w' = w - lr (m' + decay w)
 //! ```
 //! Weight decay acts on matrices and kernels only: biases, normalisations and the gains and biases of neurons are
 //! operating points, and pulling them towards zero would move the neuron, not regularise the network.
 
+use super::TrainConfig;
 use crate::Error;
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor};
 use ipnet_zoo::Parameters;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.999;
 const EPS: f64 = 1e-8;
 
-/// First and second moments of one parameter.
+/// Which rule updates the weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rule {
+    /// AdamW.
+    #[default]
+    Adamw,
+    /// Stochastic gradient descent with momentum.
+    Sgd,
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+/// First and second moments of one parameter; SGD has no second.
 #[derive(Debug, Clone, PartialEq)]
 struct Moments {
     first: Vec<f32>,
@@ -25,18 +48,22 @@ struct Moments {
 
 /// The optimiser's state.
 #[derive(Debug, Clone, PartialEq)]
-pub struct AdamW {
+pub struct Optimiser {
+    rule: Rule,
+    momentum: f64,
     weight_decay: f64,
     steps: u32,
     moments: BTreeMap<String, Moments>,
 }
 
-impl AdamW {
+impl Optimiser {
     /// An optimiser at rest, for the parameters `params`.
-    pub fn new(params: &Parameters, weight_decay: f64) -> Self {
-        let zero = |len: usize| Moments { first: vec![0.0; len], second: vec![0.0; len] };
+    pub fn new(params: &Parameters, config: &TrainConfig) -> Self {
+        let second = |len: usize| if config.optimiser == Rule::Adamw { len } else { 0 };
+        let zero = |len: usize| Moments { first: vec![0.0; len], second: vec![0.0; second(len)] };
         let moments = params.vars().map(|(name, var)| (name.to_owned(), zero(var.elem_count()))).collect();
-        Self { weight_decay, steps: 0, moments }
+        let TrainConfig { optimiser: rule, momentum, weight_decay, .. } = *config;
+        Self { rule, momentum, weight_decay, steps: 0, moments }
     }
 
     /// One update of all parameters by their gradients, scaled down to a global norm of `clip_norm` if above it.
@@ -75,24 +102,38 @@ impl AdamW {
             };
             let decay = if var.rank() > 1 { learning_rate * self.weight_decay } else { 0.0 };
             let mut values = var.flatten_all()?.to_vec1::<f32>()?;
-            for (((w, g), m), v) in values.iter_mut().zip(grad).zip(first).zip(second) {
-                let g = f64::from(g) * clip;
-                let m1 = BETA1 * f64::from(*m) + (1.0 - BETA1) * g;
-                let v1 = BETA2 * f64::from(*v) + (1.0 - BETA2) * g * g;
-                let update = learning_rate * (m1 / correction1) / ((v1 / correction2).sqrt() + EPS);
-                *w = (f64::from(*w) * (1.0 - decay) - update) as f32;
-                (*m, *v) = (m1 as f32, v1 as f32);
+            match self.rule {
+                Rule::Adamw => {
+                    for (((w, g), m), v) in values.iter_mut().zip(grad).zip(first).zip(second) {
+                        let g = f64::from(g) * clip;
+                        let m1 = BETA1 * f64::from(*m) + (1.0 - BETA1) * g;
+                        let v1 = BETA2 * f64::from(*v) + (1.0 - BETA2) * g * g;
+                        let update = learning_rate * (m1 / correction1) / ((v1 / correction2).sqrt() + EPS);
+                        *w = (f64::from(*w) * (1.0 - decay) - update) as f32;
+                        (*m, *v) = (m1 as f32, v1 as f32);
+                    }
+                }
+                Rule::Sgd => {
+                    for ((w, g), m) in values.iter_mut().zip(grad).zip(first) {
+                        let m1 = self.momentum * f64::from(*m) + f64::from(g) * clip;
+                        *w = (f64::from(*w) * (1.0 - decay) - learning_rate * m1) as f32;
+                        *m = m1 as f32;
+                    }
+                }
             }
             var.set(&Tensor::from_vec(values, var.shape(), &Device::Cpu)?)?;
         }
         Ok(())
     }
 
-    /// The moments as tensors, named after their parameters; the step count is [`AdamW::steps`].
+    /// The moments as tensors, named after their parameters; the step count is [`Optimiser::steps`].
     pub fn state(&self) -> Result<BTreeMap<String, Tensor>, Error> {
         let mut state = BTreeMap::new();
         for (name, Moments { first, second }) in &self.moments {
             for (suffix, values) in [("first", first), ("second", second)] {
+                if values.is_empty() {
+                    continue;
+                }
                 let tensor = Tensor::from_slice(values, values.len(), &Device::Cpu)?;
                 state.insert(format!("optimiser.{suffix}.{name}"), tensor);
             }
@@ -105,7 +146,7 @@ impl AdamW {
         self.steps
     }
 
-    /// Puts back what [`AdamW::state`] gave after `steps` updates.
+    /// Puts back what [`Optimiser::state`] gave after `steps` updates.
     pub fn restore(&mut self, state: &BTreeMap<String, Tensor>, steps: u32) -> Result<(), Error> {
         for (name, moments) in &mut self.moments {
             let find = |suffix: &str, len: usize| {
@@ -116,8 +157,11 @@ impl AdamW {
                     found: "none of that name and size".into(),
                 })
             };
-            let len = moments.first.len();
-            *moments = Moments { first: find("first", len)?, second: find("second", len)? };
+            let (first, second) = (moments.first.len(), moments.second.len());
+            *moments = Moments {
+                first: find("first", first)?,
+                second: if second > 0 { find("second", second)? } else { Vec::new() },
+            };
         }
         self.steps = steps;
         Ok(())

@@ -1,38 +1,14 @@
 //! The training loop and the evaluation.
 
-use super::checkpoint::{Checkpoint, CheckpointMeta};
-use super::optimiser::AdamW;
-use crate::task::{Batch, Task};
+use super::TrainConfig;
+use super::checkpoint::{Checkpoint, CheckpointMeta, Keep};
+use super::optimiser::Optimiser;
+use crate::task::{Augment, Batch, Task};
 use crate::{Error, Result};
 use candle_core::Tensor;
 use ipnet_rng::{Stream, named_seed};
 use ipnet_zoo::{Mode, TemporalNet};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::path::Path;
-
-/// Names of the chosen epoch's tensors in a checkpoint start with this.
-const CHOSEN: &str = "chosen.";
-
-/// How a network is trained: the same for all networks of a comparison.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TrainConfig {
-    /// Passes over the training part.
-    pub epochs: usize,
-    /// Samples per update.
-    pub batch: usize,
-    /// Peak learning rate (linear warm-up over the first epoch, cosine to zero at the end).
-    pub learning_rate: f64,
-    /// AdamW's decoupled weight decay.
-    pub weight_decay: f64,
-    /// Largest global norm of the gradient.
-    pub clip_norm: f64,
-    /// Label smoothing, in `[0, 1)`.
-    pub label_smoothing: f64,
-    /// Largest random shift of a training clip [px of the network's input], the same for all its frames.
-    pub max_shift_px: usize,
-}
 
 /// Metrics of one epoch. No times: these lines are the same on every machine and thread count.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -79,10 +55,10 @@ pub trait Progress {
     fn epoch(&mut self, record: &EpochRecord);
 }
 
-/// Trains `net` on `task` from `seed`, going on from `checkpoint` where that file is one of this run.
+/// Trains `net` on `task` from `seed`, going on from the checkpoint that `keep` names where that file is one of this run.
 ///
 /// The epoch is chosen on the validation part, which is cut from the training part; the test part is looked at once, at the
-/// end. `identity` names everything the result depends on.
+/// end.
 ///
 /// # Errors
 /// A loss or gradient that is not finite (with the first layer at fault), a cut graph, file errors.
@@ -91,25 +67,30 @@ pub fn train(
     net: &dyn TemporalNet,
     config: &TrainConfig,
     seed: u64,
-    checkpoint: Option<(&Path, &str)>,
+    keep: Option<&Keep<'_>>,
     progress: &mut dyn Progress,
 ) -> Result<Outcome> {
+    config.validate()?;
     let params = net.parameters();
-    let mut optimiser = AdamW::new(params, config.weight_decay);
+    let mut optimiser = Optimiser::new(params, config);
     let mut history: Vec<EpochRecord> = Vec::new();
     let mut chosen = (0, params.snapshot()?);
-    if let Some((path, identity)) = checkpoint.filter(|(path, _)| path.exists()) {
-        let saved = Checkpoint::load(path, identity)?;
+    if let Some(keep) = keep.filter(|keep| keep.path.exists()) {
+        let saved = Checkpoint::load(keep.path)?;
+        saved.expect_identity(keep.path, keep.identity)?;
         params.restore(&saved.tensors)?;
         optimiser.restore(&saved.tensors, saved.meta.optimiser_steps)?;
+        chosen = (saved.meta.chosen_epoch, saved.chosen());
         history = saved.meta.history;
-        chosen = (saved.meta.chosen_epoch, strip(&saved.tensors, CHOSEN));
     }
     progress.resumed(history.len());
     let splits = task.splits();
     let updates_per_epoch = splits.train.len().div_ceil(config.batch);
     let total = updates_per_epoch * config.epochs;
     for epoch in history.len() + 1..=config.epochs {
+        if config.patience > 0 && epoch > chosen.0 + config.patience {
+            break;
+        }
         let train_loss = {
             let mut order = splits.train.clone();
             Stream::named(seed, &format!("order/epoch{epoch}")).shuffle(&mut order);
@@ -117,14 +98,16 @@ pub fn train(
             for (index, samples) in order.chunks(config.batch).enumerate() {
                 let update = (epoch - 1) * updates_per_epoch + index;
                 let draws = named_seed(seed, &format!("update{update}"));
-                let batch = task.batch(samples, Some((config.max_shift_px, draws)))?;
-                let loss =
-                    task.loss(&net.forward(&batch.x, Mode::train(draws))?, &batch, config.label_smoothing)?;
+                let augment =
+                    Augment { max_shift_px: config.max_shift_px, drop_share: config.drop_share, seed: draws };
+                let batch = task.batch(samples, Some(augment))?;
+                let mode = Mode::train(draws);
+                let loss = task.loss(&net.forward(&batch.x, mode)?, &batch, config.label_smoothing)?;
                 let value = f64::from(loss.to_scalar::<f32>()?);
                 if !value.is_finite() {
-                    return Err(diagnose(net, &batch, update)?);
+                    return Err(diagnose(net, &batch, mode, update)?);
                 }
-                let rate = learning_rate(config, update, updates_per_epoch, total);
+                let rate = config.learning_rate_at(update, updates_per_epoch);
                 optimiser.step(params, &loss.backward()?, rate, config.clip_norm)?;
                 sum += value * samples.len() as f64;
                 progress.updates(update + 1, total);
@@ -144,17 +127,15 @@ pub fn train(
             chosen = (epoch, params.snapshot()?);
         }
         history.push(record);
-        if let Some((path, identity)) = checkpoint {
-            let mut tensors = params.snapshot()?;
-            tensors.extend(optimiser.state()?);
-            tensors.extend(chosen.1.iter().map(|(name, tensor)| (format!("{CHOSEN}{name}"), tensor.clone())));
+        if let Some(keep) = keep {
             let meta = CheckpointMeta {
-                identity: identity.to_owned(),
+                identity: keep.identity.to_owned(),
                 optimiser_steps: optimiser.steps(),
-                history: history.clone(),
                 chosen_epoch: chosen.0,
+                about: keep.about.clone(),
+                history: history.clone(),
             };
-            Checkpoint { meta, tensors }.save(path)?;
+            Checkpoint::new(meta, params.snapshot()?, optimiser.state()?, &chosen.1).save(keep.path)?;
         }
     }
     let last = evaluate(task, net, &splits.test, config.batch, seed)?;
@@ -183,37 +164,29 @@ pub fn evaluate(
     Ok(Evaluation { loss: sum / samples.len().max(1) as f64, outputs })
 }
 
-/// Linear over the first epoch, then half a cosine to zero.
-fn learning_rate(config: &TrainConfig, update: usize, warm_up: usize, total: usize) -> f64 {
-    if update < warm_up {
-        return config.learning_rate * (update + 1) as f64 / warm_up as f64;
-    }
-    let done = (update - warm_up) as f64 / (total - warm_up).max(1) as f64;
-    config.learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
-}
-
-/// Names the first thing that is not finite: the input, a parameter, or the outputs.
-fn diagnose(net: &dyn TemporalNet, batch: &Batch, update: usize) -> Result<Error> {
-    let finite = |tensor: &Tensor| -> Result<bool> {
+/// Names the first thing that is not finite: the input, a parameter, or the first layer whose output is not.
+fn diagnose(net: &dyn TemporalNet, batch: &Batch, mode: Mode, update: usize) -> Result<Error> {
+    let finite = |tensor: &Tensor| -> candle_core::Result<bool> {
         Ok(tensor.flatten_all()?.to_vec1::<f32>()?.iter().all(|value| value.is_finite()))
     };
-    let mut what = "the loss, from finite inputs and weights".to_owned();
     if !finite(&batch.x)? {
-        what = "the input".into();
-    } else {
-        for (name, var) in net.parameters().vars() {
-            if !finite(var)? {
-                what = format!("the parameter `{name}`");
-                break;
-            }
+        return Ok(Error::NotFinite { what: "the input".into(), update });
+    }
+    for (name, var) in net.parameters().vars() {
+        if !finite(var)? {
+            return Ok(Error::NotFinite { what: format!("the parameter `{name}`"), update });
         }
     }
+    let mut first = None;
+    net.trace(&batch.x, mode, &mut |name, y| {
+        if first.is_none() && !finite(y)? {
+            first = Some(name.to_owned());
+        }
+        Ok(())
+    })?;
+    let what = match first {
+        Some(layer) => format!("the output of {layer}, from finite inputs and weights,"),
+        None => "the loss, from finite outputs,".into(),
+    };
     Ok(Error::NotFinite { what, update })
-}
-
-fn strip(tensors: &BTreeMap<String, Tensor>, prefix: &str) -> BTreeMap<String, Tensor> {
-    tensors
-        .iter()
-        .filter_map(|(name, tensor)| Some((name.strip_prefix(prefix)?.to_owned(), tensor.clone())))
-        .collect()
 }

@@ -54,6 +54,11 @@ impl IpNeurons {
         self.shape.len()
     }
 
+    /// Sampled firing: 0 or 1.
+    pub fn is_binary(&self) -> bool {
+        self.config.firing == ipnet_kernel::Firing::Sampled
+    }
+
     pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor, Error> {
         let neuron_offset = mode.first_sample * self.shape.len() as u64;
         let config = ScanConfig { seed: mode.seed, neuron_offset, ..self.config.clone() };

@@ -2,9 +2,9 @@
 //!
 //! The input's share of all gates is one matrix product over all time steps; only the recurrent share is a scan.
 
+use crate::Error;
 use crate::counts::{LayerCounts, Role};
 use crate::params::Parameters;
-use crate::{Error, Memory};
 use candle_core::Tensor;
 
 /// Which cell.
@@ -16,16 +16,6 @@ pub(crate) enum Cell {
 }
 
 impl Cell {
-    /// The cell of a memory, if it has one.
-    pub fn of(memory: Memory) -> Option<Self> {
-        match memory {
-            Memory::Rnn => Some(Self::Rnn),
-            Memory::Gru => Some(Self::Gru),
-            Memory::Lstm => Some(Self::Lstm),
-            _ => None,
-        }
-    }
-
     /// Matrix products per hidden unit and step: the gates and the candidate.
     fn gates(self) -> usize {
         match self {

@@ -4,8 +4,10 @@ pub mod cite;
 pub mod cost;
 pub mod device;
 pub mod doctor;
+pub mod eval;
 pub mod events;
 pub mod reproduce;
+pub mod sweep;
 pub mod synth;
 pub mod train;
 
@@ -21,7 +23,9 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Cite(command) => command.run(),
         Command::Cost(command) => command.run(),
         Command::Reproduce(command) => command.run(),
+        Command::Eval(command) => command.run(),
         Command::Events(command) => events::run(command),
+        Command::Sweep(command) => command.run(),
         Command::Synth(command) => synth::run(command),
         Command::Train(command) => command.run(),
     }

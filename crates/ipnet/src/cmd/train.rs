@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use ipnet_bench::study::{Training, train_networks};
+use ipnet_bench::study::{Effort, JobDevice, Training, train_networks};
 use ipnet_bench::task::{DataFolder, TaskName};
-use ipnet_bench::train::TrainConfig;
+use ipnet_bench::train::{Rule, TrainConfig};
 use ipnet_device::DeviceSet;
 use ipnet_zoo::NetSpec;
 use std::path::PathBuf;
@@ -30,18 +30,116 @@ pub struct Train {
     /// Number of seeds each network is trained from
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = super::at_least_one)]
     seeds: usize,
-    /// Passes over the training part [default: the task's]
-    #[arg(long, value_name = "N", value_parser = super::at_least_one)]
-    epochs: Option<usize>,
+    #[command(flatten)]
+    config: Config,
     /// Networks trained side by side, one thread each; no result depends on it [default: number of cores]
     #[arg(long, value_name = "N", value_parser = super::at_least_one)]
     threads: Option<usize>,
     /// Folder of the run
     #[arg(long, value_name = "DIR", default_value = "results/train")]
     out: PathBuf,
+    /// Write TensorBoard event files below this folder, one run per network and seed
+    #[arg(long, value_name = "DIR")]
+    tensorboard: Option<PathBuf>,
     /// Print the table as JSON on stdout
     #[arg(long)]
     json: bool,
+}
+
+/// What differs from the task's own training.
+#[derive(Args)]
+#[command(next_help_heading = "Training (defaults: the task's)")]
+struct Config {
+    /// Passes over the training part
+    #[arg(long, value_name = "N", value_parser = super::at_least_one)]
+    epochs: Option<usize>,
+    /// Samples per update
+    #[arg(long, value_name = "N", value_parser = super::at_least_one)]
+    batch: Option<usize>,
+    /// The rule that updates weights
+    #[arg(long, value_enum)]
+    optimiser: Option<RuleName>,
+    /// Peak learning rate: linear warm-up, then a cosine to zero
+    #[arg(long, value_name = "RATE")]
+    learning_rate: Option<f64>,
+    /// SGD's momentum
+    #[arg(long, value_name = "SHARE")]
+    momentum: Option<f64>,
+    /// Epochs of warm-up
+    #[arg(long, value_name = "N")]
+    warm_up_epochs: Option<usize>,
+    /// Decoupled weight decay
+    #[arg(long, value_name = "RATE")]
+    weight_decay: Option<f64>,
+    /// Largest global norm of the gradient
+    #[arg(long, value_name = "NORM")]
+    clip_norm: Option<f64>,
+    /// Share of the target that goes to all classes alike
+    #[arg(long, value_name = "SHARE")]
+    label_smoothing: Option<f64>,
+    /// Largest random shift of a training clip, in pixels of the network's input
+    #[arg(long, value_name = "PX")]
+    max_shift_px: Option<usize>,
+    /// Chance that a cell of a training clip is emptied
+    #[arg(long, value_name = "SHARE")]
+    drop_share: Option<f64>,
+    /// End after this many epochs without a better validation score; 0: never
+    #[arg(long, value_name = "N")]
+    patience: Option<usize>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum RuleName {
+    /// AdamW
+    Adamw,
+    /// Stochastic gradient descent with momentum
+    Sgd,
+}
+
+impl Config {
+    /// `config` with what was given put in.
+    fn over(&self, config: TrainConfig) -> TrainConfig {
+        let rule = self.optimiser.map(|rule| match rule {
+            RuleName::Adamw => Rule::Adamw,
+            RuleName::Sgd => Rule::Sgd,
+        });
+        TrainConfig {
+            epochs: self.epochs.unwrap_or(config.epochs),
+            batch: self.batch.unwrap_or(config.batch),
+            optimiser: rule.unwrap_or(config.optimiser),
+            learning_rate: self.learning_rate.unwrap_or(config.learning_rate),
+            momentum: self.momentum.unwrap_or(config.momentum),
+            warm_up_epochs: self.warm_up_epochs.unwrap_or(config.warm_up_epochs),
+            weight_decay: self.weight_decay.unwrap_or(config.weight_decay),
+            clip_norm: self.clip_norm.unwrap_or(config.clip_norm),
+            label_smoothing: self.label_smoothing.unwrap_or(config.label_smoothing),
+            max_shift_px: self.max_shift_px.unwrap_or(config.max_shift_px),
+            drop_share: self.drop_share.unwrap_or(config.drop_share),
+            patience: self.patience.unwrap_or(config.patience),
+        }
+    }
+
+    /// The flags that were given, as one could type them again.
+    fn flags(&self, config: &TrainConfig) -> String {
+        let given = [
+            ("batch", self.batch.is_some(), config.batch.to_string()),
+            ("optimiser", self.optimiser.is_some(), config.optimiser.to_string()),
+            ("learning-rate", self.learning_rate.is_some(), config.learning_rate.to_string()),
+            ("momentum", self.momentum.is_some(), config.momentum.to_string()),
+            ("warm-up-epochs", self.warm_up_epochs.is_some(), config.warm_up_epochs.to_string()),
+            ("weight-decay", self.weight_decay.is_some(), config.weight_decay.to_string()),
+            ("clip-norm", self.clip_norm.is_some(), config.clip_norm.to_string()),
+            ("label-smoothing", self.label_smoothing.is_some(), config.label_smoothing.to_string()),
+            ("max-shift-px", self.max_shift_px.is_some(), config.max_shift_px.to_string()),
+            ("drop-share", self.drop_share.is_some(), config.drop_share.to_string()),
+            ("patience", self.patience.is_some(), config.patience.to_string()),
+        ];
+        given
+            .iter()
+            .filter(|(_, given, _)| *given)
+            .map(|(name, _, value)| format!(" --{name} {value}"))
+            .collect()
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -68,22 +166,24 @@ impl Train {
             .collect::<Result<Vec<_>, _>>()?;
         let nets: String = self.networks.iter().map(|net| format!(" --net '{net}'")).collect();
         let default = task.training();
-        let config = TrainConfig { epochs: self.epochs.unwrap_or(default.epochs), ..default };
+        let config = self.config.over(default);
+        config.validate()?;
         let training = Training {
             task,
             data: DataFolder::from_argument(self.data.as_deref())?,
             networks,
-            device: DeviceSet::load(&self.device)?,
+            device: JobDevice::new(&self.device, &DeviceSet::load(&self.device)?)?,
             seeds: self.seeds,
             config,
             out: self.out,
-            threads: super::threads(self.threads),
+            effort: Effort { threads: super::threads(self.threads), tensorboard: self.tensorboard },
             command: format!(
-                "ipnet train {}{nets} --device {} --seeds {} --epochs {}",
+                "ipnet train {}{nets} --device {} --seeds {} --epochs {}{}",
                 task.name(),
                 self.device,
                 self.seeds,
-                config.epochs
+                config.epochs,
+                self.config.flags(&config)
             ),
         };
         let table = train_networks(&training)?;

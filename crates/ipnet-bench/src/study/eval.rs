@@ -1,0 +1,237 @@
+//! Evaluation of checkpoints: a checkpoint says what was trained on what, so nothing but the recordings is needed beside it.
+
+use super::JobDevice;
+use crate::task::{Classification, DataFolder, Fold, FrameSet, Task, TaskName};
+use crate::train::{Checkpoint, evaluate};
+use crate::{Error, Result};
+use ipnet_device::DeviceSet;
+use ipnet_zoo::{Network, TemporalNet};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// A part of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    /// What was fitted.
+    Train,
+    /// What the epoch was chosen on.
+    Validation,
+    /// What nothing was chosen on.
+    Test,
+}
+
+/// The weights of which epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Weights {
+    /// Of the epoch chosen on the validation part.
+    Chosen,
+    /// Of the last epoch.
+    Last,
+}
+
+/// How well one class is told.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ClassScore {
+    /// The class.
+    pub class: String,
+    /// Samples of it.
+    pub samples: u64,
+    /// Share of them that is recognised; none without samples.
+    pub recall: Option<f64>,
+    /// Share of the samples given to this class that belong to it; none if there is none.
+    pub precision: Option<f64>,
+}
+
+/// What an evaluation finds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EvalReport {
+    /// The checkpoint's name.
+    pub job: String,
+    /// The task.
+    pub task: String,
+    /// The part.
+    pub split: Split,
+    /// The weights.
+    pub weights: Weights,
+    /// Their epoch.
+    pub epoch: usize,
+    /// Samples.
+    pub samples: usize,
+    /// Mean loss.
+    pub loss: f64,
+    /// Share of samples told right.
+    pub accuracy: f64,
+    /// Share of samples whose direction of time is told right, for tasks with reversed classes.
+    pub direction: Option<f64>,
+    /// Each class.
+    pub classes: Vec<ClassScore>,
+    /// `[true class][class told]` counts.
+    pub confusion: Vec<Vec<u64>>,
+}
+
+/// What to evaluate.
+#[derive(Debug, Clone)]
+pub struct EvalRequest<'a> {
+    /// Real recordings, where there are any.
+    pub data: Option<&'a DataFolder>,
+    /// A device set in the place of the checkpoint's own: what the trained network does on other devices.
+    pub device: Option<&'a str>,
+    /// The part.
+    pub split: Split,
+    /// The weights.
+    pub weights: Weights,
+}
+
+/// The checkpoints below `path`: a run's folder, or one file.
+///
+/// # Errors
+/// Nothing of that name, and a folder without checkpoints.
+pub fn checkpoints_of(path: &Path) -> Result<Vec<PathBuf>> {
+    let refuse = |found: &str| Error::Argument {
+        what: path.display().to_string(),
+        expected: "a run's folder with checkpoints/*.safetensors, or one such file".into(),
+        found: found.into(),
+    };
+    if path.is_file() {
+        return Ok(vec![path.into()]);
+    }
+    if !path.is_dir() {
+        return Err(refuse("nothing of that name"));
+    }
+    let folder = path.join("checkpoints");
+    if !folder.is_dir() {
+        return Err(refuse("a folder without checkpoints"));
+    }
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(&folder).map_err(Error::io(&folder, "list"))? {
+        let file = entry.map_err(Error::io(&folder, "list"))?.path();
+        if file.extension().is_some_and(|extension| extension == "safetensors") {
+            found.push(file);
+        }
+    }
+    found.sort();
+    if found.is_empty() { Err(refuse("no checkpoint in it")) } else { Ok(found) }
+}
+
+/// Evaluates each of `paths`; clips are framed once per task.
+///
+/// # Errors
+/// A file that is no checkpoint, data or a device other than the checkpoint's, and the layers' errors.
+pub fn eval_checkpoints(paths: &[PathBuf], request: &EvalRequest<'_>) -> Result<Vec<EvalReport>> {
+    let mut frames: Vec<(TaskName, FrameSet)> = Vec::new();
+    let mut reports = Vec::new();
+    for path in paths {
+        let checkpoint = Checkpoint::load(path)?;
+        let about = &checkpoint.meta.about;
+        let name = TaskName::parse(&about.task)?;
+        let task = match about.fold {
+            None => name.load(request.data, &recordings_of(path))?,
+            Some([number, of]) => {
+                if !frames.iter().any(|(known, _)| *known == name) {
+                    frames.push((name, name.frames(request.data, &recordings_of(path))?));
+                }
+                let (_, frames) =
+                    frames.iter().find(|(known, _)| *known == name).ok_or_else(|| no_frames(name))?;
+                name.fold(frames, Fold { number, of })?
+            }
+        };
+        reports.push(eval_one(path, &checkpoint, &task, request)?);
+    }
+    Ok(reports)
+}
+
+fn no_frames(name: TaskName) -> Error {
+    Error::Argument { what: name.name().into(), expected: "its frames".into(), found: "none".into() }
+}
+
+/// Where a run keeps the recordings it generates: beside `checkpoints/`.
+fn recordings_of(checkpoint: &Path) -> PathBuf {
+    let run = checkpoint.parent().and_then(Path::parent).unwrap_or(Path::new("."));
+    run.join("recordings")
+}
+
+fn eval_one(
+    path: &Path,
+    checkpoint: &Checkpoint,
+    task: &Classification,
+    request: &EvalRequest<'_>,
+) -> Result<EvalReport> {
+    let about = &checkpoint.meta.about;
+    let differs = |what: &str, stored: &str, found: &str| Error::Checkpoint {
+        expected: format!("{}: {what} {stored}, which it was trained with", path.display()),
+        found: found.to_owned(),
+    };
+    let found = task.source().sha256;
+    if found != about.data_sha256 {
+        return Err(differs("recordings with sha256", &about.data_sha256, &found));
+    }
+    let device = match request.device {
+        Some(other) => JobDevice::new(other, &DeviceSet::load(other)?)?,
+        None => {
+            let device = JobDevice::new(&about.device, &DeviceSet::load(&about.device)?)?;
+            if device.sha256 != about.device_sha256 {
+                return Err(differs("device set with sha256", &about.device_sha256, &device.sha256));
+            }
+            device
+        }
+    };
+    let net = Network::new(&about.spec, task.input(), task.outputs(), Some(&device.law), about.seed)?;
+    let (tensors, epoch) = match request.weights {
+        Weights::Chosen => (checkpoint.chosen(), checkpoint.meta.chosen_epoch),
+        Weights::Last => (checkpoint.tensors.clone(), checkpoint.meta.history.len()),
+    };
+    net.parameters().restore(&tensors)?;
+    let splits = task.splits();
+    let samples = match request.split {
+        Split::Train => &splits.train,
+        Split::Validation => &splits.validation,
+        Split::Test => &splits.test,
+    };
+    let result = evaluate(task, &net, samples, about.config.batch, about.seed)?;
+    let confusion = task.confusion(&result.outputs, samples);
+    Ok(EvalReport {
+        job: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        task: about.task.clone(),
+        split: request.split,
+        weights: request.weights,
+        epoch,
+        samples: samples.len(),
+        loss: result.loss,
+        accuracy: task.score(&result.outputs, samples),
+        direction: task.direction_accuracy(&result.outputs, samples),
+        classes: scores(&task.class_names(), &confusion),
+        confusion,
+    })
+}
+
+fn scores(names: &[String], confusion: &[Vec<u64>]) -> Vec<ClassScore> {
+    let share = |part: u64, all: u64| (all > 0).then(|| part as f64 / all as f64);
+    let score = |(class, name): (usize, &String)| {
+        let samples = confusion[class].iter().sum();
+        let told = confusion.iter().map(|row| row[class]).sum();
+        let right = confusion[class][class];
+        ClassScore {
+            class: name.clone(),
+            samples,
+            recall: share(right, samples),
+            precision: share(right, told),
+        }
+    };
+    names.iter().enumerate().map(score).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recall_counts_rows_and_precision_columns() {
+        let names = ["a", "b", "c"].map(str::to_owned);
+        let scores = scores(&names, &[vec![3, 1, 0], vec![1, 1, 0], vec![0, 0, 0]]);
+        assert_eq!((scores[0].samples, scores[0].recall, scores[0].precision), (4, Some(0.75), Some(0.75)));
+        assert_eq!((scores[1].recall, scores[1].precision), (Some(0.5), Some(0.5)));
+        assert_eq!((scores[2].samples, scores[2].recall, scores[2].precision), (0, None, None));
+    }
+}
