@@ -210,7 +210,7 @@ impl NetSpec {
         if let Some(stage) = place.stage().filter(|&stage| stage > stages) {
             return Err(Error::Spec {
                 what: format!("placement = \"{place}\""),
-                expected: format!("backbone = \"{}\" ends at stage{stages}", self.backbone),
+                expected: format!("stage1 to stage{stages}, for backbone = \"{}\" ends there", self.backbone),
                 found: format!("stage {stage}"),
             });
         }
@@ -325,8 +325,8 @@ mod tests {
             ("memory = \"conv-lstm\"\nplacement = \"head\"", "it works on maps"),
             ("memory = \"conv3d\"\nplacement = \"sensor\"", "3x3 convolutions"),
             ("memory = \"conv2plus1d\"\nplacement = \"head\"", "3x3 convolutions"),
-            ("memory = \"ip\"\nplacement = \"stage4\"", "ends at stage3"),
-            ("backbone = \"resnet32\"\nmemory = \"lif\"\nplacement = \"stage5\"", "ends at stage3"),
+            ("memory = \"ip\"\nplacement = \"stage4\"", "stage1 to stage3"),
+            ("backbone = \"resnet32\"\nmemory = \"lif\"\nplacement = \"stage5\"", "stage1 to stage3"),
             ("memory = \"none\"\nwidth = 0", "1 to 1024"),
         ] {
             let message = NetSpec::from_toml(text).unwrap_err().to_string();

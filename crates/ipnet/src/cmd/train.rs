@@ -30,8 +30,6 @@ pub struct Train {
     /// Number of seeds each network is trained from
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = super::at_least_one)]
     seeds: usize,
-    #[command(flatten)]
-    config: Config,
     /// Networks trained side by side, one thread each; no result depends on it [default: number of cores]
     #[arg(long, value_name = "N", value_parser = super::at_least_one)]
     threads: Option<usize>,
@@ -44,6 +42,8 @@ pub struct Train {
     /// Print the table as JSON on stdout
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    config: Config,
 }
 
 /// What differs from the task's own training.
