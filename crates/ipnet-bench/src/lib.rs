@@ -5,6 +5,7 @@
 //! figures ([`figure`]) and the report ([`report`]) are then pure functions of what lies there, so that
 //! every number shown to a reader has a file and a command behind it.
 
+pub mod cognition;
 pub mod cost;
 pub mod error;
 pub mod figure;

@@ -42,7 +42,7 @@ impl Parameters {
     }
 
     /// A parameter drawn uniformly from `[-bound, bound)`.
-    pub(crate) fn uniform(&mut self, name: &str, shape: &[usize], bound: f64) -> Result<Tensor, Error> {
+    pub fn uniform(&mut self, name: &str, shape: &[usize], bound: f64) -> Result<Tensor, Error> {
         let mut stream = Stream::named(self.seed, name);
         let values = (0..shape.iter().product()).map(|_| stream.uniform_in(-bound, bound) as f32).collect();
         self.insert(name, values, shape)

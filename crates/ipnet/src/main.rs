@@ -22,6 +22,7 @@ enum Command {
     Device(cmd::device::Device),
     Doctor(cmd::doctor::Doctor),
     Cite(cmd::cite::Cite),
+    Cognition(cmd::cognition::Cognition),
     Cost(cmd::cost::Cost),
     Reproduce(cmd::reproduce::Reproduce),
     Eval(cmd::eval::Eval),

@@ -12,6 +12,7 @@ mod heat;
 mod report;
 
 use crate::Result;
+use crate::cognition::{self, CognitionConfig};
 use crate::study::{Effort, JobDevice, accuracy_table, grid, open_run, rows, run_with_progress};
 use crate::table::Table;
 use crate::task::{Classification, DataFolder, ENVIRONMENT, TaskName, dvs_gesture_clips};
@@ -128,7 +129,21 @@ pub fn reproduce(plan: &Plan) -> Result<Summary> {
     let accuracy = accuracy_table(&rows)?;
     run.write_table("accuracy", &accuracy)?;
     let tasks: Vec<&Classification> = entries.iter().map(|entry| &entry.task).collect();
-    let html = report::build(&run, plan, &device.law, &tasks, &rows, &accuracy, clips.as_ref())?;
+    let cognition = cognition::run(&CognitionConfig::quick(plan.device.clone()))?;
+    for (name, table) in &cognition.tables {
+        run.write_table(name, table)?;
+    }
+    for (name, svg) in &cognition.figures {
+        run.write_figure(name, svg)?;
+    }
+    let found = report::Found {
+        tasks: &tasks,
+        rows: &rows,
+        accuracy: &accuracy,
+        clips: clips.as_ref(),
+        cognition: &cognition,
+    };
+    let html = report::build(&run, plan, &device.law, &found)?;
     let report = run.write_report(&html)?;
     run.finish()?;
     Ok(Summary { accuracy, report, remarks })

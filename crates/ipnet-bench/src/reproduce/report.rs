@@ -2,6 +2,7 @@
 
 use super::{Plan, heat};
 use crate::Result;
+use crate::cognition::{self, CognitionReport};
 use crate::figure::{BarSeries, Bars, Confusion, Curve, Curves, mean_sd, svg};
 use crate::report::{Block, Claim, Report, Section, Source, Verdict};
 use crate::run::RunDir;
@@ -11,16 +12,20 @@ use crate::task::{Classification, Task};
 use ipnet_device::StepLaw;
 use ipnet_zoo::{Memory, Placement};
 
-/// Writes the figures into the run and gives the report's HTML.
-pub(super) fn build(
-    run: &RunDir,
-    plan: &Plan,
-    law: &StepLaw,
-    tasks: &[&Classification],
-    rows: &[Row],
-    accuracy: &Table,
-    clips: Option<&Table>,
-) -> Result<String> {
+/// What the run computed.
+pub(super) struct Found<'a> {
+    pub tasks: &'a [&'a Classification],
+    pub rows: &'a [Row],
+    /// The table `accuracy`.
+    pub accuracy: &'a Table,
+    /// The table of real gesture clips, where there were any.
+    pub clips: Option<&'a Table>,
+    pub cognition: &'a CognitionReport,
+}
+
+/// Writes the figures of the networks into the run and gives the report's HTML.
+pub(super) fn build(run: &RunDir, plan: &Plan, law: &StepLaw, found: &Found<'_>) -> Result<String> {
+    let Found { tasks, rows, accuracy, clips, cognition } = *found;
     let source = |file: &str| Source { file: file.into(), command: plan.command.clone() };
     let mut sections = vec![Section {
         heading: "Accuracy".into(),
@@ -73,10 +78,14 @@ pub(super) fn build(
             }],
         });
     }
+    sections.push(cognition::section(cognition, &plan.command));
+    let mut claims: Vec<Claim> =
+        tasks.iter().flat_map(|task| claims(task, rows, &source("tables/accuracy.csv"))).collect();
+    claims.extend(cognition::claims(cognition, &plan.command));
     let report = Report {
         title: format!("IPNet: {} reproduction", plan.tier.name()),
         summary: summary(plan, law, tasks),
-        claims: tasks.iter().flat_map(|task| claims(task, rows, &source("tables/accuracy.csv"))).collect(),
+        claims,
         sections,
         provenance: provenance(run, plan),
     };

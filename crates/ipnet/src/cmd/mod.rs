@@ -1,6 +1,7 @@
 //! One file per command; this one dispatches and holds what several of them share.
 
 pub mod cite;
+pub mod cognition;
 pub mod cost;
 pub mod device;
 pub mod doctor;
@@ -21,6 +22,7 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Device(command) => device::run(command),
         Command::Doctor(command) => command.run(),
         Command::Cite(command) => command.run(),
+        Command::Cognition(command) => command.run(),
         Command::Cost(command) => command.run(),
         Command::Reproduce(command) => command.run(),
         Command::Eval(command) => command.run(),
