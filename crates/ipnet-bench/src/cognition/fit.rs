@@ -96,7 +96,7 @@ mod tests {
         let law = DeviceSet::load("default").unwrap().reduce().unwrap().law;
         let search = || {
             let mut losses = Vec::new();
-            let found = fit(&law, 2, 2, 7, &mut |_, tried| losses.push(tried.loss));
+            let found = fit(&law, 2, 1, 7, &mut |_, tried| losses.push(tried.loss));
             (found, losses)
         };
         let (found, losses) = search();

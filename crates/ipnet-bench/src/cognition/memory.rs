@@ -236,8 +236,8 @@ mod tests {
     /// One slot with budget for two: two of the three warm items are written again, whoever they are, no stranger is.
     #[test]
     fn the_budget_bounds_rehearsal_and_only_what_answers_is_rehearsed() {
-        let tables = Tables::new(&law(), 0.64, Forgetting::Heat);
-        let protocol = Protocol { slots_per_s: 1.0, pulses_per_slot: 2.0, read_ratio: 0.165 };
+        let tables = Tables::new(&law(), 0.665, Forgetting::Heat);
+        let protocol = Protocol { slots_per_s: 1.0, pulses_per_slot: 2.0, read_ratio: 0.17 };
         let setting = Setting { tables: &tables, protocol: &protocol, rehearse: true, trials: 1, seed: 1 };
         let items = similar_items(&mut Stream::named(2, "patterns"), 6, 0.0);
         let mut counts = [0; 6];
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn seconds_become_slots_by_one_number() {
         let tables = Tables::new(&law(), 0.64, Forgetting::Heat);
-        let protocol = Protocol { slots_per_s: 0.5, pulses_per_slot: 0.0, read_ratio: 0.165 };
+        let protocol = Protocol { slots_per_s: 0.5, pulses_per_slot: 0.0, read_ratio: 0.17 };
         let setting = Setting { tables: &tables, protocol: &protocol, rehearse: false, trials: 1, seed: 1 };
         let items = similar_items(&mut Stream::named(2, "patterns"), 1, 0.0);
         let mut memory = Memory::new(&setting, 1, items);
