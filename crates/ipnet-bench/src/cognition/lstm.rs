@@ -6,7 +6,7 @@
 
 use super::nback::{DIGITS, JUDGED, Kind, LEVELS, Score, sequence};
 use crate::Result;
-use crate::train::AdamW;
+use crate::train::{Optimiser, TrainConfig};
 use candle_core::{Device, Tensor};
 use ipnet_nn::{cross_entropy, linear, lstm_scan};
 use ipnet_rng::{Stream, named_seed};
@@ -82,7 +82,8 @@ impl Batch {
 /// A gradient that is not finite.
 pub fn train_and_test(seed: u64, updates: usize, subjects: usize) -> Result<Vec<Vec<Score>>> {
     let network = Network::new(seed)?;
-    let mut optimiser = AdamW::new(&network.parameters, 0.0);
+    let mut optimiser =
+        Optimiser::new(&network.parameters, &TrainConfig { weight_decay: 0.0, ..TrainConfig::default() });
     let mut stream = Stream::named(seed, "cognition/lstm/training");
     for update in 0..updates {
         let n = LEVELS[update % LEVELS.len()];
