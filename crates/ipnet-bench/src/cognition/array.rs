@@ -61,7 +61,7 @@ pub enum Pulse {
 struct Response {
     /// `[kind][node]`: p as a 32-bit threshold; `u32::MAX` is certain.
     threshold: Vec<u32>,
-    /// `[pole][kind]`: rise left by the pulse [K].
+    /// `[pole][kind]`: rise left by the pulse \[K\].
     heat_k: Vec<[f32; KINDS]>,
 }
 
@@ -71,7 +71,7 @@ pub struct Tables {
     write: Response,
     poll: Response,
     nodes_per_k: f32,
-    /// `[pole][kind]`: rise left by a reset [K].
+    /// `[pole][kind]`: rise left by a reset \[K\].
     reset_k: Vec<[f32; KINDS]>,
     /// `[pole][slots]`: `a_i^n` until heat counts as gone.
     cooling: Vec<Vec<f32>>,
@@ -82,7 +82,7 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// Tabulates `law` for polls of `poll_v` [V].
+    /// Tabulates `law` for polls of `poll_v` \[V\].
     pub fn new(law: &StepLaw, poll_v: f64, forgetting: Forgetting) -> Self {
         let mut stream = Stream::named(0, "cognition/device kinds");
         let spread = &law.spread;
@@ -134,7 +134,7 @@ impl Tables {
         }
     }
 
-    /// Heat of `pole` after `slots` slots without a pulse [K].
+    /// Heat of `pole` after `slots` slots without a pulse \[K\].
     fn cooled(&self, pole: usize, heat_k: f32, slots: u32) -> f32 {
         match self.forgetting {
             Forgetting::Heat => heat_k * self.cooling[pole].get(slots as usize).copied().unwrap_or(0.0),
@@ -148,7 +148,7 @@ fn per_kind(law: &StepLaw, kinds: &[[f64; 3]], of: &dyn Fn(usize) -> f64) -> Vec
     (0..law.poles.len()).map(|pole| std::array::from_fn(|k| (of(pole) * kinds[k][2]) as f32)).collect()
 }
 
-/// p at an amplitude of `u` [V] over the critical voltage's factor, a rise of `rise_k` and a barrier scaled by `barrier`.
+/// p at an amplitude of `u` \[V\] over the critical voltage's factor, a rise of `rise_k` and a barrier scaled by `barrier`.
 fn switching(law: &StepLaw, u: f64, rise_k: f64, barrier: f64) -> f64 {
     match &law.switching {
         Switching::Arrhenius(a) => {
@@ -179,7 +179,7 @@ impl Answer {
 /// One neuron.
 #[derive(Debug, Clone, Copy, Default)]
 struct Neuron {
-    /// Rise over ambient right after the last pulse, pole by pole [K].
+    /// Rise over ambient right after the last pulse, pole by pole \[K\].
     heat_k: [f32; MAX_POLES],
     /// Slot of the last pulse.
     pulsed_at: u32,
@@ -216,7 +216,7 @@ impl<'a> Array<'a> {
         self.slot += 1;
     }
 
-    /// Rise of `neuron` in this slot [K].
+    /// Rise of `neuron` in this slot \[K\].
     pub fn rise_k(&self, neuron: u16) -> f32 {
         let n = &self.neurons[usize::from(neuron)];
         let slots = self.slot - n.pulsed_at;
@@ -224,12 +224,12 @@ impl<'a> Array<'a> {
         (0..poles).map(|pole| self.tables.cooled(pole, n.heat_k[pole], slots)).sum()
     }
 
-    /// All heat that pulses have put into the array so far, summed over neurons [K].
+    /// All heat that pulses have put into the array so far, summed over neurons \[K\].
     pub fn deposited_k(&self) -> f64 {
         self.deposited_k
     }
 
-    /// Heat stored in the array in this slot, summed over neurons [K].
+    /// Heat stored in the array in this slot, summed over neurons \[K\].
     pub fn stored_k(&self) -> f64 {
         (0..self.neurons.len()).map(|n| f64::from(self.rise_k(n as u16))).sum()
     }

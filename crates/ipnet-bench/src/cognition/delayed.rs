@@ -9,7 +9,7 @@ use ipnet_rng::{Stream, named_seed};
 
 /// Letters to keep.
 pub const LETTERS: usize = 3;
-/// Delays [s], those of the human study.
+/// Delays \[s\], those of the human study.
 pub const DELAYS_S: [f64; 5] = [0.0, 3.0, 18.0, 36.0, 60.0];
 /// Seconds per letter and per digit. Assumed.
 pub const ITEM_S: f64 = 1.0;

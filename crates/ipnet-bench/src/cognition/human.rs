@@ -86,7 +86,7 @@ impl Study {
         self.x().len() / 2
     }
 
-    /// n, serial position, or delay [s].
+    /// n, serial position, or delay \[s\].
     pub fn x(self) -> Vec<f64> {
         match self {
             Self::NBackSession1 | Self::NBackSession10 => nback::LEVELS.iter().map(|n| *n as f64).collect(),

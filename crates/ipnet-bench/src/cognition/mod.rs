@@ -179,7 +179,7 @@ fn run_study(cohort: &Cohort<'_>, study: Study) -> StudyResult {
     run_at(cohort, study, cohort.level_v(study))
 }
 
-/// As [`run_study`], at a level of `level_v` [V].
+/// As [`run_study`], at a level of `level_v` \[V\].
 fn run_at(cohort: &Cohort<'_>, study: Study, level_v: f64) -> StudyResult {
     let human = study.human();
     let on = |name, cohort: &Cohort<'_>, level_v: f64| {

@@ -14,7 +14,7 @@ use serde::Serialize;
 pub struct Condition {
     /// `model`, `no rehearsal`, `ideal`, `linear` or `lstm`.
     pub name: &'static str,
-    /// Poll amplitude [V], set on the study's level point; that of the model where there is no rehearsal, none for the LSTM.
+    /// Poll amplitude \[V\], set on the study's level point; that of the model where there is no rehearsal, none for the LSTM.
     pub level_v: Option<f64>,
     /// Mean over subjects and its 95 % interval at each x.
     pub curve: Vec<Mean>,
@@ -43,7 +43,7 @@ pub struct StudyResult {
     pub held_out: bool,
     /// The x of the point on which the level was set.
     pub level_x: f64,
-    /// n, serial position, or delay [s].
+    /// n, serial position, or delay \[s\].
     pub x: Vec<f64>,
     /// The human curve.
     pub human: Vec<f64>,
@@ -117,7 +117,7 @@ pub struct TaskSummary {
 pub struct CognitionReport {
     /// Name of the device set.
     pub device: String,
-    /// Length of a slot on the device [s].
+    /// Length of a slot on the device \[s\].
     pub slot_s: f64,
     /// Human seconds that one slot stands for.
     pub human_s_per_slot: f64,
@@ -191,7 +191,7 @@ impl CognitionReport {
         self.studies.iter().find(|result| result.study == study)
     }
 
-    /// The level of a study [V]; 0 where it was not run.
+    /// The level of a study \[V\]; 0 where it was not run.
     pub(super) fn level_v(&self, study: Study) -> f64 {
         self.study(study).map_or(0.0, |result| result.model.level_v.unwrap_or(0.0))
     }

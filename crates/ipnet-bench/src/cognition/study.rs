@@ -38,7 +38,7 @@ pub struct Cohort<'a> {
 }
 
 impl Cohort<'_> {
-    /// Runs `each` for every subject at a poll amplitude of `level_v` [V], in parallel; the order is the subjects'.
+    /// Runs `each` for every subject at a poll amplitude of `level_v` \[V\], in parallel; the order is the subjects'.
     pub fn each<T: Send>(&self, level_v: f64, each: impl Fn(&Setting<'_>, usize) -> T + Sync) -> Vec<T> {
         let tables = Tables::new(self.law, level_v, self.forgetting);
         let setting = Setting {
@@ -51,7 +51,7 @@ impl Cohort<'_> {
         (0..self.subjects).into_par_iter().map(|subject| each(&setting, subject)).collect()
     }
 
-    /// The study's curve for every subject at a poll amplitude of `level_v` [V].
+    /// The study's curve for every subject at a poll amplitude of `level_v` \[V\].
     pub fn curves(&self, study: Study, level_v: f64) -> Vec<Vec<f64>> {
         match (study.list(), study) {
             (Some(list), _) => self.each(level_v, |s, i| recall::subject(s, list, i).recalled),
@@ -60,7 +60,7 @@ impl Cohort<'_> {
         }
     }
 
-    /// Poll amplitude [V] at which the mean of the study's level point meets the human one.
+    /// Poll amplitude \[V\] at which the mean of the study's level point meets the human one.
     ///
     /// The lowest such amplitude: too strong a poll makes strangers and stale items answer, so that n-back and delayed recall rise to a
     /// peak and fall again. A scan with a part of the cohort finds where the goal is passed first, halving with
@@ -90,7 +90,7 @@ impl Cohort<'_> {
         0.5 * (low + high)
     }
 
-    /// The mean over subjects of the study's level point at a poll amplitude of `level_v` [V].
+    /// The mean over subjects of the study's level point at a poll amplitude of `level_v` \[V\].
     fn level_mean(&self, study: Study, level_v: f64) -> f64 {
         let point = study.level_point();
         let values: Vec<f64> = match study {
