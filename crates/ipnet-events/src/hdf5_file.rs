@@ -85,6 +85,22 @@ impl Column {
         &self.name
     }
 
+    /// Offset in the file of the rows of `bytes` little-endian bytes each, if they stand there as they are, one after the
+    /// other and all of them.
+    pub fn plain_offset(&self, bytes: usize, file_bytes: u64) -> Option<u64> {
+        let kind = self.data.dtype().ok()?;
+        let little = bytes == 1 || kind.byte_order() == hdf5::datatype::ByteOrder::LittleEndian;
+        let contiguous = self.data.layout() == hdf5::dataset::Layout::Contiguous;
+        let offset = self.data.offset().filter(|_| little && contiguous && kind.size() == bytes)?;
+        let end = u64::try_from(self.len).ok()?.checked_mul(bytes as u64)?.checked_add(offset)?;
+        (end <= file_bytes).then_some(offset)
+    }
+
+    /// The type of the rows.
+    pub fn kind(&self) -> &TypeDescriptor {
+        &self.kind
+    }
+
     /// Rows `range`.
     pub fn rows(&self, range: Range<usize>) -> Result<Rows, Error> {
         use TypeDescriptor::{Boolean, Float, Integer, Unsigned};

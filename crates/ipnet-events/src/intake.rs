@@ -1,14 +1,16 @@
 //! The one gate through which every decoded event passes: bounds, order, marks, and the ledger.
 //!
-//! Design decision: records of fixed size come in blocks. A block is decoded field by field, which the compiler
-//! vectorises, and checked as a whole; only a block with something to drop is gone through event by event. So the
-//! checks cost little where there is nothing to find, and the drop rules are written once for all formats.
+//! Design decision: records of fixed size come in blocks. A block goes in as a whole, by vectors (`columns`), if
+//! there is nothing in it to drop; only a block with something to drop is gone through event by event. So the checks
+//! cost little where there is nothing to find, and the drop rules are written once for all formats.
 
+#[cfg(feature = "hdf5")]
+use crate::columns::ByteColumns;
+use crate::columns::{self, BLOCK, Limits, Run};
 use crate::source::{Place, Source};
 use crate::{Error, Events, Ledger, Shortfall};
-
-/// Records that are decoded and checked together; their output stays in the first-level cache.
-const BLOCK: usize = 1024;
+#[cfg(feature = "hdf5")]
+use std::ops::Range;
 
 /// One record as its format states it.
 #[derive(Debug, Clone, Copy)]
@@ -58,30 +60,38 @@ impl Intake {
         Self { sensor, shortfall, last_t: 0, ledger: Ledger::default() }
     }
 
-    /// Appends `records` to `out`, decoded; they lie at `place`.
-    #[inline(always)]
+    /// Appends all `runs` to `out`, decoded, if not one record of them is to be dropped; else leaves `out` as it is and
+    /// says false, for the caller to go through the runs with [`Intake::take`].
+    pub fn take_runs<const N: usize>(
+        &mut self,
+        out: &mut Events,
+        runs: &[Run<'_, N>],
+        decode: impl Fn(&[u8; N], u64) -> Raw + Copy + Sync,
+    ) -> bool {
+        let total = runs.iter().map(|run| run.records.len()).sum();
+        let limits = self.limits();
+        self.take_all(total, columns::append(out, runs, limits, decode))
+    }
+
+    /// Appends `run` to `out`, decoded, but for the events to be dropped; it lies at `place`.
     pub fn take<const N: usize>(
         &mut self,
         out: &mut Events,
-        records: &[[u8; N]],
+        run: Run<'_, N>,
         place: &impl Place,
-        decode: impl Fn(&[u8; N]) -> Raw + Copy,
+        decode: impl Fn(&[u8; N], u64) -> Raw + Copy + Sync,
     ) -> Result<(), Error> {
-        for (i, block) in records.chunks(BLOCK).enumerate() {
-            let before = out.len();
-            out.t.extend(block.iter().map(|r| decode(r).t));
-            out.x.extend(block.iter().map(|r| decode(r).x));
-            out.y.extend(block.iter().map(|r| decode(r).y));
-            out.polarity.extend(block.iter().map(|r| decode(r).polarity));
-            let marks = block.iter().fold(0, |marks, r| marks | decode(r).mark as u8);
-            if marks == Mark::Event as u8 && self.block_fits(out, before) {
-                self.ledger.events += block.len() as u64;
+        if self.take_runs(out, &[run], decode) {
+            return Ok(());
+        }
+        for (i, records) in run.records.chunks(BLOCK).enumerate() {
+            if self.take_runs(out, &[Run { records, ..run }], decode) {
                 continue;
             }
-            out.truncate(before);
-            for (j, record) in block.iter().enumerate() {
+            for (j, record) in records.iter().enumerate() {
                 let at = ((i * BLOCK + j) * N) as u64;
-                self.take_one(out, decode(record), |expected, found| place.fault_at(at, expected, found))?;
+                let fault = |expected, found| place.fault_at(at, expected, found);
+                self.take_one(out, decode(record, run.base_us), fault)?;
             }
         }
         Ok(())
@@ -122,6 +132,31 @@ impl Intake {
         }
         self.ledger.events += t.len() as u64;
         true
+    }
+
+    /// As [`Intake::take_runs`], for `total` events that `read` gives as columns of bytes.
+    #[cfg(feature = "hdf5")]
+    pub fn take_byte_columns<B: Default>(
+        &mut self,
+        out: &mut Events,
+        total: usize,
+        read: impl for<'b> Fn(Range<usize>, &'b mut B) -> Option<ByteColumns<'b>> + Sync,
+    ) -> bool {
+        let limits = self.limits();
+        self.take_all(total, columns::append_columns(out, total, limits, read))
+    }
+
+    fn limits(&self) -> Limits {
+        let side = |side: Option<u16>| side.map_or(1 << 16, u32::from);
+        let (width, height) = (side(self.sensor.map(|s| s.0)), side(self.sensor.map(|s| s.1)));
+        Limits { width, height, last_t: self.last_t }
+    }
+
+    /// Enters `total` events up to the time `last_t`, if there is one.
+    fn take_all(&mut self, total: usize, last_t: Option<u64>) -> bool {
+        self.last_t = last_t.unwrap_or(self.last_t);
+        self.ledger.events += last_t.map_or(0, |_| total as u64);
+        last_t.is_some()
     }
 
     /// Whether all events of `out` from `before` on are inside the sensor and in order; moves `last_t` if so.
@@ -199,28 +234,6 @@ impl Intake {
             }
         }
     }
-}
-
-/// Where among `records` a 32-bit clock wraps: the index of the first event whose time lies more than half the
-/// clock's range before the one ahead of it (`last` for the first), or the number of records.
-///
-/// Smaller steps back are left to [`Intake`].
-pub(crate) fn wrap_position<const N: usize>(
-    records: &[[u8; N]],
-    last: u32,
-    time: impl Fn(&[u8; N]) -> u32,
-) -> usize {
-    let wraps = |before: u32, now: u32| before > now && before - now > 1 << 31;
-    let Some(first) = records.first() else { return 0 };
-    if wraps(last, time(first)) {
-        return 0;
-    }
-    let any = records.windows(2).fold(false, |any, w| any | wraps(time(&w[0]), time(&w[1])));
-    if !any {
-        return records.len();
-    }
-    let at = records.windows(2).position(|w| wraps(time(&w[0]), time(&w[1])));
-    at.map_or(records.len(), |i| i + 1)
 }
 
 /// Events of formats whose words are not all events, gathered in columns that stay in the first-level cache.

@@ -19,6 +19,8 @@ pub use error::Error;
 pub use events::Events;
 
 // Formats: what they share, then one module each.
+mod clock32;
+mod columns;
 mod format;
 #[cfg(feature = "hdf5")]
 mod hdf5_file;

@@ -54,8 +54,8 @@ pub trait EventReader {
     /// After an error the reader's place is not defined: give it up.
     fn read_into(&mut self, out: &mut Events, limit: usize) -> Result<usize, Error>;
 
-    /// More events than these are not left, as far as the bytes that are there tell; 0 where they do not.
-    fn events_left_at_most(&self) -> usize {
+    /// About how many events are left, by the bytes that are there: room to reserve. 0 where nothing is known.
+    fn events_left_estimate(&self) -> usize {
         0
     }
 
@@ -72,7 +72,7 @@ pub trait EventReader {
 
     /// All events that are left.
     fn read_to_end(&mut self) -> Result<Events, Error> {
-        let mut all = Events::with_capacity(self.events_left_at_most());
+        let mut all = Events::with_capacity(self.events_left_estimate());
         self.read_into(&mut all, usize::MAX)?;
         Ok(all)
     }

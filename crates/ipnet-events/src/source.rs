@@ -10,8 +10,10 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Bytes asked of the system at once; small enough to stay in the second-level cache.
+/// Bytes asked of the system at once: few enough to stay in the second-level cache, unless the caller wants very many
+/// events, which are then decoded by several threads.
 const READ_BYTES: usize = 256 * 1024;
+const LARGE_READ_BYTES: usize = 16 * READ_BYTES;
 
 /// Where decoded records come from, for errors about them.
 pub(crate) trait Place {
@@ -22,6 +24,18 @@ pub(crate) trait Place {
 impl Place for Source {
     fn fault_at(&self, relative: u64, expected: String, found: String) -> Error {
         self.fault(self.offset + relative, expected, found)
+    }
+}
+
+/// The part of a source's bytes that starts some bytes after the next one.
+pub(crate) struct Part<'a> {
+    source: &'a Source,
+    start: usize,
+}
+
+impl Place for Part<'_> {
+    fn fault_at(&self, relative: u64, expected: String, found: String) -> Error {
+        self.source.fault_at(self.start as u64 + relative, expected, found)
     }
 }
 
@@ -99,6 +113,24 @@ impl Source {
             }
         }
         Ok(())
+    }
+
+    /// Brings in records of `N` bytes: up to `limit`, and many at once if very many are wanted.
+    pub fn fill_records<const N: usize>(&mut self, limit: usize) -> Result<(), Error> {
+        let want = if limit >= LARGE_READ_BYTES / N { LARGE_READ_BYTES } else { READ_BYTES };
+        self.fill((want / N).min(limit) * N)
+    }
+
+    /// The whole records, up to `limit`, that [`Source::fill_records`] has brought in; none at the end of the file or
+    /// where its rest is shorter than a record.
+    pub fn records<const N: usize>(&self, limit: usize) -> &[[u8; N]] {
+        let (records, _) = self.bytes().as_chunks::<N>();
+        &records[..records.len().min(limit)]
+    }
+
+    /// The bytes from `start` on, as a place.
+    pub fn part(&self, start: usize) -> Part<'_> {
+        Part { source: self, start }
     }
 
     /// Steps over `count` bytes that [`Source::peek`] has shown.

@@ -18,7 +18,5 @@ pub use encoder::Aedat2Writer;
 
 /// What every AEDAT 2.0 file starts with.
 pub(crate) const MAGIC: &[u8] = b"#!AER-DAT2.0";
-/// Bytes of an event.
-const EVENT_BYTES: usize = 8;
 /// The line that ends the header of newer files.
 const END_LINE: &str = "#End Of ASCII Header";

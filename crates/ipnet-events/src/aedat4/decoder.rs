@@ -2,7 +2,9 @@
 
 use super::flat::{Flaw, Table};
 use super::header::{self, Compression, Header};
+use super::unpack::{Unpacker, unpack_up_to};
 use super::{EVENT_BYTES, MAX_UNPACKED_BYTES, PACKET_HEADER_BYTES};
+use crate::columns::Run;
 use crate::intake::{Intake, Mark, Raw};
 use crate::source::{Place, Source, i32_le};
 use crate::{Error, EventReader, Events, Ledger, Shortfall};
@@ -12,7 +14,7 @@ use std::io::Read;
 use std::path::Path;
 
 /// Packets and packed bytes that are read before they are unpacked together.
-const BATCH_PACKETS: usize = 8;
+const BATCH_PACKETS: usize = 16;
 const BATCH_BYTES: usize = 4 << 20;
 
 /// A reader of AEDAT 4. Other streams than the chosen one are stepped over, but events in them are refused.
@@ -23,7 +25,7 @@ pub struct Aedat4Reader {
     stream: Option<i32>,
     others_allowed: bool,
     batch: VecDeque<Block>,
-    spare: Vec<Vec<u8>>,
+    spare: Vec<Block>,
     bad: Option<Error>,
     elements: i64,
     done: bool,
@@ -34,9 +36,9 @@ pub struct Aedat4Reader {
 #[derive(Default)]
 struct Block {
     offset: u64,
+    unpacker: Unpacker,
     packed: Vec<u8>,
-    unpacked: Vec<u8>,
-    /// The events' bytes in `unpacked`, those left to decode.
+    /// The events' bytes in what is unpacked, those left to decode.
     start: usize,
     end: usize,
 }
@@ -186,9 +188,8 @@ impl Aedat4Reader {
             self.intake.ledger.skipped_other += 1;
             return Ok(None);
         }
-        let mut block = Block { offset: offset + 8, ..Block::default() };
-        block.unpacked = self.spare.pop().unwrap_or_default();
-        block.packed = self.spare.pop().unwrap_or_default();
+        let mut block = self.spare.pop().unwrap_or_default();
+        block.offset = offset + PACKET_HEADER_BYTES as u64;
         block.packed.clear();
         block.packed.extend_from_slice(&self.source.bytes()[PACKET_HEADER_BYTES..][..size]);
         self.source.consume(PACKET_HEADER_BYTES + size);
@@ -224,6 +225,31 @@ impl Aedat4Reader {
         ))
     }
 
+    /// Decodes up to `limit` events of the unpacked packets.
+    fn take_batch(&mut self, out: &mut Events, limit: usize) -> Result<(), Error> {
+        let mut left = limit;
+        let mut runs = Vec::with_capacity(self.batch.len());
+        for block in &self.batch {
+            let records = block.events(left);
+            left -= records.len();
+            runs.push(Run { records, base_us: 0 });
+        }
+        if !self.intake.take_runs(out, &runs, decode_event) {
+            for (block, run) in self.batch.iter().zip(&runs) {
+                let place = InPacket { source: &self.source, offset: block.offset, at: block.start };
+                self.intake.take(out, *run, &place, decode_event)?;
+            }
+        }
+        let taken: Vec<usize> = runs.iter().map(|run| run.records.len() * EVENT_BYTES).collect();
+        for (block, taken) in self.batch.iter_mut().zip(taken) {
+            block.start += taken;
+        }
+        while self.batch.front().is_some_and(|block| block.start == block.end) {
+            self.spare.extend(self.batch.pop_front());
+        }
+        Ok(())
+    }
+
     /// A packet at `offset` with `found` of its `size` bytes.
     fn cut(&self, offset: u64, size: usize, found: usize) -> Result<(), Error> {
         match self.intake.shortfall {
@@ -257,11 +283,11 @@ impl Aedat4Reader {
         if self.intake.shortfall == Shortfall::Allow {
             return Ok(());
         }
-        let mut table = Vec::new();
         let stream = self.stream;
-        let listed = unpack(self.header.compression, &packed, &mut table).and_then(|()| {
+        let mut unpacker = Unpacker::default();
+        let listed = unpacker.unpack(self.header.compression, &mut packed).and_then(|()| {
             let (mut packets, mut events) = (0u64, 0i64);
-            for entry in Table::root(&table, "FTAB")?.tables(0)? {
+            for entry in Table::root(unpacker.unpacked(), "FTAB")?.tables(0)? {
                 let entry = entry?;
                 packets += 1;
                 if entry.inline::<8>(1)?.map(|info| i32_le(&info, 0)) == stream {
@@ -294,18 +320,8 @@ impl EventReader for Aedat4Reader {
     fn read_into(&mut self, out: &mut Events, limit: usize) -> Result<usize, Error> {
         let before = out.len();
         while out.len() - before < limit {
-            if let Some(mut block) = self.batch.pop_front() {
-                let left = limit - (out.len() - before);
-                let (records, _) = block.unpacked[block.start..block.end].as_chunks::<EVENT_BYTES>();
-                let records = &records[..records.len().min(left)];
-                let place = InPacket { source: &self.source, offset: block.offset, at: block.start };
-                self.intake.take(out, records, &place, decode_event)?;
-                block.start += records.len() * EVENT_BYTES;
-                if block.start < block.end {
-                    self.batch.push_front(block);
-                } else {
-                    self.spare.extend([block.packed, block.unpacked]);
-                }
+            if !self.batch.is_empty() {
+                self.take_batch(out, limit - (out.len() - before))?;
             } else if let Some(bad) = self.bad.take() {
                 return Err(bad);
             } else if !self.done {
@@ -319,6 +335,15 @@ impl EventReader for Aedat4Reader {
         Ok(out.len() - before)
     }
 
+    fn events_left_estimate(&self) -> usize {
+        // What a packed event takes in recordings of few events that have much in common.
+        self.source.items_left(match self.header.compression {
+            Compression::None => EVENT_BYTES,
+            Compression::Lz4 => 7,
+            Compression::Zstd => 4,
+        })
+    }
+
     fn ledger(&self) -> &Ledger {
         &self.intake.ledger
     }
@@ -327,52 +352,22 @@ impl EventReader for Aedat4Reader {
 impl Block {
     /// Unpacks the packet and finds its events.
     fn unpack(&mut self, compression: Compression) -> Result<(), Flaw> {
-        unpack(compression, &self.packed, &mut self.unpacked)?;
-        let root = Table::root(&self.unpacked, "EVTS")?;
+        self.unpacker.unpack(compression, &mut self.packed)?;
+        let root = Table::root(self.unpacker.unpacked(), "EVTS")?;
         let (start, events) = root.vector(0, EVENT_BYTES)?.unwrap_or((0, &[]));
         (self.start, self.end) = (start, start + events.len());
         Ok(())
     }
-}
 
-/// Unpacks `packed` into `unpacked`, which grows to [`MAX_UNPACKED_BYTES`] at most.
-fn unpack(compression: Compression, packed: &[u8], unpacked: &mut Vec<u8>) -> Result<(), Flaw> {
-    unpack_up_to(compression, packed, unpacked, MAX_UNPACKED_BYTES + 1)?;
-    if unpacked.len() > MAX_UNPACKED_BYTES {
-        let found = "more".into();
-        return Err(Flaw { at: MAX_UNPACKED_BYTES, expected: "a packet of up to 64 MiB unpacked", found });
+    /// The events left to decode, up to `limit`.
+    fn events(&self, limit: usize) -> &[[u8; EVENT_BYTES]] {
+        let (records, _) = self.unpacker.unpacked()[self.start..self.end].as_chunks();
+        &records[..records.len().min(limit)]
     }
-    Ok(())
-}
-
-/// Unpacks the first `limit` bytes of `packed`, or all if there are fewer.
-fn unpack_up_to(
-    compression: Compression,
-    packed: &[u8],
-    unpacked: &mut Vec<u8>,
-    limit: usize,
-) -> Result<(), Flaw> {
-    unpacked.clear();
-    let take = limit as u64;
-    let result = match compression {
-        Compression::None => {
-            unpacked.extend_from_slice(&packed[..packed.len().min(limit)]);
-            Ok(unpacked.len())
-        }
-        Compression::Lz4 => lz4_flex::frame::FrameDecoder::new(packed).take(take).read_to_end(unpacked),
-        Compression::Zstd => {
-            zstd::stream::read::Decoder::with_buffer(packed).and_then(|d| d.take(take).read_to_end(unpacked))
-        }
-    };
-    result.map(|_| ()).map_err(|e| Flaw {
-        at: unpacked.len(),
-        expected: "a whole compressed frame",
-        found: e.to_string(),
-    })
 }
 
 #[inline(always)]
-fn decode_event(record: &[u8; EVENT_BYTES]) -> Raw {
+fn decode_event(record: &[u8; EVENT_BYTES], _base_us: u64) -> Raw {
     let [t0, t1, t2, t3, t4, t5, t6, t7, x0, x1, y0, y1, on, ..] = *record;
     let t = i64::from_le_bytes([t0, t1, t2, t3, t4, t5, t6, t7]);
     let (x, y) = (i16::from_le_bytes([x0, x1]), i16::from_le_bytes([y0, y1]));

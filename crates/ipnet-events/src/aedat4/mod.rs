@@ -7,7 +7,7 @@
 //! with its number of elements; here it is compared with what was read.
 //!
 //! Design decision: flatbuffers are read by a few bounds-checked accessors (`flat`) instead of generated code, so no
-//! byte of a damaged file is followed unchecked. A packet may hold up to 64 MiB when unpacked and 8 packets are
+//! byte of a damaged file is followed unchecked. A packet may hold up to 32 MiB when unpacked and 16 packets are
 //! unpacked at a time, in parallel, which bounds the memory to 512 MiB for any file.
 //! Source: iniVation, "AEDAT 4 file format"; the schemas of dv-processing.
 
@@ -15,6 +15,8 @@ mod decoder;
 mod encoder;
 mod flat;
 mod header;
+mod lz4;
+mod unpack;
 
 pub use decoder::Aedat4Reader;
 pub use encoder::Aedat4Writer;
@@ -27,4 +29,4 @@ const EVENT_BYTES: usize = 16;
 /// Bytes before a packet's block.
 const PACKET_HEADER_BYTES: usize = 8;
 /// Bytes of a packet when unpacked, at most.
-const MAX_UNPACKED_BYTES: usize = 64 << 20;
+const MAX_UNPACKED_BYTES: usize = 32 << 20;

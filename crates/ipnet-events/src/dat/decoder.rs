@@ -1,21 +1,17 @@
 //! DAT, read.
 
 use super::{EVENT_BYTES, EVENT_TYPES};
-use crate::intake::{Intake, Mark, Raw, wrap_position};
+use crate::clock32::{Clock32, Record};
+use crate::intake::{Mark, Raw};
 use crate::raw_header::RawHeader;
 use crate::source::{Source, u32_le};
 use crate::{Error, EventReader, Events, Ledger, Shortfall};
 use std::io::Read;
 use std::path::Path;
 
-/// Records looked at together.
-const STEP: usize = 8192;
-
 /// A reader of DAT files.
 pub struct DatReader {
-    source: Source,
-    intake: Intake,
-    last_time: u32,
+    body: Clock32,
 }
 
 impl DatReader {
@@ -52,58 +48,33 @@ impl DatReader {
             }
         }
         source.consume(2);
-        let mut intake = Intake::new(header.sensor(), shortfall);
-        intake.ledger.bytes = source.offset();
-        Ok(Self { source, intake, last_time: 0 })
+        Ok(Self { body: Clock32::new(source, header.sensor(), shortfall) })
     }
 }
 
 impl EventReader for DatReader {
     fn sensor_size(&self) -> Option<(u16, u16)> {
-        self.intake.sensor
+        self.body.intake.sensor
     }
 
     fn read_into(&mut self, out: &mut Events, limit: usize) -> Result<usize, Error> {
-        let before = out.len();
-        while out.len() - before < limit {
-            let want = STEP.min(limit - (out.len() - before));
-            self.source.fill(want * EVENT_BYTES)?;
-            let (records, _) = self.source.bytes().as_chunks::<EVENT_BYTES>();
-            let records = &records[..records.len().min(want)];
-            if records.is_empty() {
-                if !self.source.bytes().is_empty() {
-                    self.intake.cut_short(&mut self.source, "event", EVENT_BYTES as u64)?;
-                }
-                break;
-            }
-            let mut count = wrap_position(records, self.last_time, |r| u32_le(r, 0));
-            if count == 0 {
-                self.intake.ledger.wraps += 1;
-                count = 1;
-            }
-            let base_us = self.intake.ledger.wraps << 32;
-            self.intake.take(out, &records[..count], &self.source, |r| decode_event(r, base_us))?;
-            self.last_time = u32_le(&records[count - 1], 0);
-            self.source.consume(count * EVENT_BYTES);
-            self.intake.ledger.bytes = self.source.offset();
-        }
-        Ok(out.len() - before)
+        self.body.read_into(out, limit, |record| u32_le(record, 0), decode_event)
     }
 
-    fn events_left_at_most(&self) -> usize {
-        self.source.items_left(EVENT_BYTES)
+    fn events_left_estimate(&self) -> usize {
+        self.body.events_left_estimate()
     }
 
     fn ledger(&self) -> &Ledger {
-        &self.intake.ledger
+        &self.body.intake.ledger
     }
 }
 
 #[inline(always)]
-fn decode_event(record: &[u8; EVENT_BYTES], base_us: u64) -> Raw {
+fn decode_event(record: &Record, base_us: u64) -> Raw {
     let data = u32_le(record, 4);
     Raw {
-        t: base_us + u64::from(u32_le(record, 0)),
+        t: base_us | u64::from(u32_le(record, 0)),
         x: data as u16 & 0x3fff,
         y: (data >> 14) as u16 & 0x3fff,
         polarity: data >> 28 == 1,

@@ -9,6 +9,6 @@ pub use decoder::DatReader;
 pub use encoder::DatWriter;
 
 /// Bytes of an event.
-const EVENT_BYTES: usize = 8;
+const EVENT_BYTES: usize = crate::clock32::RECORD_BYTES;
 /// The event types that mean change detection.
 const EVENT_TYPES: [u8; 2] = [0x00, 0x0c];

@@ -1,8 +1,9 @@
 //! DDD recordings, read packet by packet.
 
 use super::{CHUNK_ROWS, DDD20_SENSOR, FRAME, FRAME_HEAD_BYTES, Frame, GROUP};
-use crate::aedat31::decoder::{decode_event, is_time_reset};
+use crate::aedat31::decoder::{base_after_reset, decode_event, is_time_reset};
 use crate::aedat31::header::{EVENT_BYTES, PACKET_HEADER_BYTES, POLARITY, Packet, SPECIAL};
+use crate::columns::Run;
 use crate::hdf5_file::{Column, Rows, fault, library, open};
 use crate::intake::Intake;
 use crate::source::{Place, i32_le};
@@ -130,7 +131,8 @@ impl Ddd20Reader {
             POLARITY => {
                 let (records, _) = payload.as_chunks::<EVENT_BYTES>();
                 let records = &records[..packet.number as usize];
-                self.intake.take(out, records, &place("payload"), |r| decode_event(r, time_us))?;
+                let run = Run { records, base_us: time_us };
+                self.intake.take(out, run, &place("payload"), decode_event)?;
                 Item::Events
             }
             FRAME if self.frames && packet.number > 0 => {
@@ -140,7 +142,7 @@ impl Ddd20Reader {
                 if kind == SPECIAL {
                     let (records, _) = payload.as_chunks::<EVENT_BYTES>();
                     if records.iter().any(is_time_reset) && ledger.events > 0 {
-                        self.base_us = self.intake.last_t;
+                        self.base_us = base_after_reset(self.intake.last_t, &place("payload"))?;
                         self.overflow = 0;
                         ledger.resets += 1;
                     }

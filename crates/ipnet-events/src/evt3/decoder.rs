@@ -1,7 +1,9 @@
-//! EVT 3.0, read.
+//! EVT 3.0, read: stretches of words of row, event and low time, which are nearly all words of most recordings, become
+//! records without a branch; everything else goes through one word at a time.
 
 use super::{LOW_BITS, TIME_BITS, WORD_BYTES};
-use crate::intake::{Intake, STAGE, Stage};
+use crate::columns::Run;
+use crate::intake::{Intake, Mark, Raw, STAGE, Stage};
 use crate::raw_header::RawHeader;
 use crate::source::{Place, Source};
 use crate::{Error, EventReader, Events, Ledger, Shortfall};
@@ -10,6 +12,8 @@ use std::path::Path;
 
 /// Words looked at together.
 const STEP: usize = 8192;
+/// Words that are of the three common kinds together, or are gone through one by one.
+const BLOCK: usize = 64;
 /// Events that one word can hold, at most.
 const VECTOR: usize = 12;
 
@@ -18,6 +22,8 @@ pub struct Evt3Reader {
     source: Source,
     intake: Intake,
     stage: Box<Stage>,
+    /// Events of common words: bits 0 to 10 x, 15 ON, 16 to 26 y, 32 to 43 low time.
+    records: Vec<[u8; 8]>,
     state: State,
     early: Vec<Early>,
     pending: Events,
@@ -66,14 +72,27 @@ impl Evt3Reader {
         intake.ledger.bytes = source.offset();
         let (stage, state) = (Stage::new(), State::default());
         let early = Vec::new();
-        Ok(Self { source, intake, stage, state, early, pending: Events::default(), taken: 0 })
+        let (records, pending) = (Vec::new(), Events::default());
+        Ok(Self { source, intake, stage, records, state, early, pending, taken: 0 })
     }
 
     /// Decodes up to `want` words into `out`; false at the end of the file.
     fn decode(&mut self, out: &mut Events, want: usize) -> Result<bool, Error> {
         self.source.fill(want * WORD_BYTES)?;
         let (words, _) = self.source.bytes().as_chunks::<WORD_BYTES>();
-        let words = &words[..words.len().min(want)];
+        let mut words = &words[..words.len().min(want)];
+        if let (Some(row), true) = (self.state.row, self.state.has_low) {
+            let common = common_at_start(words);
+            let state = gather(&words[..common], State { row: Some(row), ..self.state }, &mut self.records);
+            let run = Run { records: &self.records, base_us: self.state.t >> LOW_BITS << LOW_BITS };
+            if common > 0 && self.intake.take_runs(out, &[run], decode_record) {
+                self.state = state;
+                self.source.consume(common * WORD_BYTES);
+                self.intake.ledger.bytes = self.source.offset();
+                return Ok(true);
+            }
+            words = &words[..words.len().min(common.max(BLOCK))];
+        }
         let count = words.len();
         if count == 0 {
             if !self.source.bytes().is_empty() {
@@ -158,6 +177,52 @@ impl Evt3Reader {
     }
 }
 
+/// How many words, in whole blocks, are rows, events or low times.
+fn common_at_start(words: &[[u8; WORD_BYTES]]) -> usize {
+    let common = |word: &[u8; WORD_BYTES]| {
+        let kind = u16::from_le_bytes(*word) >> 12;
+        (kind == 0) | (kind == 2) | (kind == 6)
+    };
+    let (blocks, _) = words.as_chunks::<BLOCK>();
+    let count = blocks.iter().position(|block| !block.iter().fold(true, |all, word| all & common(word)));
+    count.unwrap_or(blocks.len()) * BLOCK
+}
+
+/// Makes `records` of the events of `words`, which are rows, events and low times, and gives the state after them.
+fn gather(words: &[[u8; WORD_BYTES]], mut state: State, records: &mut Vec<[u8; 8]>) -> State {
+    let mut row = u64::from(state.row.unwrap_or(0));
+    let mut low_time = state.t & 0xfff;
+    records.resize(words.len(), [0; 8]);
+    let mut count = 0;
+    for word in words {
+        let word = u16::from_le_bytes(*word);
+        let (kind, low) = (word >> 12, u64::from(word & 0x0fff));
+        row = if kind == 0 { low & 0x7ff } else { row };
+        low_time = if kind == 6 { low } else { low_time };
+        // A word that is no event writes too; the next one writes over it. `count` is below the words seen so far.
+        if let Some(record) = records.get_mut(count) {
+            *record = (low & 0x7ff | (low >> 11) << 15 | row << 16 | low_time << 32).to_le_bytes();
+        }
+        count += usize::from(kind == 2);
+    }
+    records.truncate(count);
+    state.row = Some(row as u16);
+    state.t = state.t >> LOW_BITS << LOW_BITS | low_time;
+    state
+}
+
+#[inline(always)]
+fn decode_record(record: &[u8; 8], base_us: u64) -> Raw {
+    let record = u64::from_le_bytes(*record);
+    Raw {
+        t: base_us | record >> 32,
+        x: record as u16 & 0x7ff,
+        y: (record >> 16) as u16 & 0x7ff,
+        polarity: record >> 15 & 1 == 1,
+        mark: Mark::Event,
+    }
+}
+
 impl State {
     /// Takes a high word and says whether the 24-bit time has wrapped.
     fn set_high(&mut self, high: u16) -> bool {
@@ -169,6 +234,8 @@ impl State {
             // A new high word starts at low time 0; a repeated one changes nothing.
             self.t = (turn + u64::from(wraps)) << TIME_BITS | high << LOW_BITS;
         }
+        // A clock that starts at 0 has no low word before it moves either.
+        self.has_low |= !self.has_high && high == 0;
         self.has_high = true;
         wraps
     }
@@ -205,6 +272,11 @@ impl EventReader for Evt3Reader {
             }
         }
         Ok(out.len() - before)
+    }
+
+    fn events_left_estimate(&self) -> usize {
+        // An event and its share of the words of time and row.
+        self.source.items_left(2 * WORD_BYTES)
     }
 
     fn ledger(&self) -> &Ledger {

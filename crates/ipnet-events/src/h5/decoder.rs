@@ -1,6 +1,8 @@
-//! Plain HDF5, read slab by slab; slabs follow the stored chunks, so that each is decompressed once.
+//! Plain HDF5, read slab by slab; slabs follow the stored chunks, so that each is decompressed once. Columns that stand in
+//! the file as they are need no library (`plain`).
 
 use super::GROUP;
+use super::plain::Plain;
 use crate::hdf5_file::{Column, Rows, fault, library, open};
 use crate::intake::{Intake, Mark, Raw};
 use crate::{Error, EventReader, Events, Ledger, Shortfall};
@@ -8,12 +10,15 @@ use std::path::{Path, PathBuf};
 
 /// Rows read together, at least and at most.
 const SLAB_ROWS: usize = 1 << 16;
+/// Rows that are worth a thread of their own.
+const PLAIN_ROWS: usize = 1 << 15;
 const MAX_SLAB_ROWS: usize = 1 << 22;
 
 /// A reader of plain HDF5 recordings.
 pub struct H5Reader {
     path: PathBuf,
     columns: [Column; 4],
+    plain: Option<Plain>,
     intake: Intake,
     rows: usize,
     next: usize,
@@ -64,6 +69,7 @@ impl H5Reader {
         let slab = chunk * SLAB_ROWS.div_ceil(chunk).min(MAX_SLAB_ROWS);
         Ok(Self {
             path: path.to_path_buf(),
+            plain: Plain::find(path, &columns),
             columns,
             intake,
             rows,
@@ -72,6 +78,23 @@ impl H5Reader {
             pending: Events::default(),
             taken: 0,
         })
+    }
+
+    /// Takes up to `limit` rows of plain columns, if there is nothing in them to drop.
+    fn read_plain(&mut self, out: &mut Events, limit: usize) -> bool {
+        let Some(plain) = &self.plain else { return false };
+        let (first, rows) = (self.next, limit.min(self.rows - self.next).min(MAX_SLAB_ROWS));
+        let taken = self.intake.take_byte_columns(out, rows, |part, buffers| {
+            plain.read(first + part.start..first + part.end, buffers)
+        });
+        if !taken {
+            // From here on by the library, which says where the fault is.
+            self.plain = None;
+            return false;
+        }
+        self.intake.ledger.bytes += (rows * 13) as u64;
+        self.next += rows;
+        true
     }
 
     /// Decodes the next slab into `out`.
@@ -126,6 +149,9 @@ impl EventReader for H5Reader {
             if left == 0 || self.next == self.rows {
                 break;
             }
+            if left >= PLAIN_ROWS && self.read_plain(out, left) {
+                continue;
+            }
             if left >= self.slab {
                 out.reserve(left.min(self.rows - self.next));
                 self.read_slab(out)?;
@@ -141,9 +167,10 @@ impl EventReader for H5Reader {
         Ok(out.len() - before)
     }
 
-    fn events_left_at_most(&self) -> usize {
-        // A dataset may claim rows that are not stored, so a claim beyond a slab is not believed.
-        (self.rows - self.next).min(MAX_SLAB_ROWS)
+    fn events_left_estimate(&self) -> usize {
+        // A dataset may claim rows that are not stored; plain columns have been seen to be inside the file.
+        let believed = if self.plain.is_some() { usize::MAX } else { MAX_SLAB_ROWS };
+        (self.rows - self.next).min(believed)
     }
 
     fn ledger(&self) -> &Ledger {

@@ -6,6 +6,7 @@
 
 mod decoder;
 mod encoder;
+mod plain;
 
 pub use decoder::H5Reader;
 pub use encoder::H5Writer;

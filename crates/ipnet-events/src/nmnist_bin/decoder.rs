@@ -1,14 +1,12 @@
 //! N-MNIST `.bin`, read.
 
 use super::{EVENT_BYTES, NMNIST_SENSOR, WRAP_ROW, WRAP_US};
+use crate::columns::Run;
 use crate::intake::{Intake, Mark, Raw};
 use crate::source::Source;
 use crate::{Error, EventReader, Events, Ledger, Shortfall};
 use std::io::Read;
 use std::path::Path;
-
-/// Records looked at together.
-const STEP: usize = 8192;
 
 /// All events of the N-MNIST recording at `path`.
 ///
@@ -54,10 +52,9 @@ impl EventReader for NmnistReader {
     fn read_into(&mut self, out: &mut Events, limit: usize) -> Result<usize, Error> {
         let before = out.len();
         while out.len() - before < limit {
-            let want = STEP.min(limit - (out.len() - before));
-            self.source.fill(want * EVENT_BYTES)?;
-            let (records, _) = self.source.bytes().as_chunks::<EVENT_BYTES>();
-            let records = &records[..records.len().min(want)];
+            let left = limit - (out.len() - before);
+            self.source.fill_records::<EVENT_BYTES>(left)?;
+            let records = self.source.records::<EVENT_BYTES>(left);
             if records.is_empty() {
                 if !self.source.bytes().is_empty() {
                     self.intake.cut_short(&mut self.source, "event", EVENT_BYTES as u64)?;
@@ -66,8 +63,8 @@ impl EventReader for NmnistReader {
             }
             let count = records.iter().position(|r| r[1] == WRAP_ROW).unwrap_or(records.len());
             let wrapped = count < records.len();
-            let base_us = self.base_us;
-            self.intake.take(out, &records[..count], &self.source, |r| decode_event(r, base_us))?;
+            let run = Run { records: &records[..count], base_us: self.base_us };
+            self.intake.take(out, run, &self.source, decode_event)?;
             if wrapped {
                 self.base_us += WRAP_US;
                 self.intake.ledger.wraps += 1;
@@ -78,7 +75,7 @@ impl EventReader for NmnistReader {
         Ok(out.len() - before)
     }
 
-    fn events_left_at_most(&self) -> usize {
+    fn events_left_estimate(&self) -> usize {
         self.source.items_left(EVENT_BYTES)
     }
 
@@ -87,10 +84,11 @@ impl EventReader for NmnistReader {
     }
 }
 
+#[inline(always)]
 fn decode_event(record: &[u8; EVENT_BYTES], base_us: u64) -> Raw {
     let [x, y, high, middle, low] = *record;
     Raw {
-        t: base_us + u64::from(u32::from_be_bytes([0, high & 0x7f, middle, low])),
+        t: base_us.wrapping_add(u64::from(u32::from_be_bytes([0, high & 0x7f, middle, low]))),
         x: x.into(),
         y: y.into(),
         polarity: high >> 7 != 0,

@@ -1,8 +1,9 @@
 //! Frames: how often each pixel fired in a slice, `[T, C, H, W]`.
 //!
 //! `frame[s, c, y, x] = #{ events of slice s with polarity channel c at pixel (x, y) }`, or 1 where that count is not
-//! zero. Channel 0 holds OFF and channel 1 ON; merged polarities share channel 0. Design decision: sums are exact in
-//! `f32` up to 2^24 events per cell, and each slice owns its part of the output, so that threads never share a
+//! zero. Channel 0 holds OFF and channel 1 ON; merged polarities share channel 0. Design decision: events are counted in
+//! integers, in a frame's worth of memory that stays in the second-level cache, and become `f32` at the end, exact up to
+//! 2^24 events per cell. Each slice owns its part of the output, so that threads never share a
 //! cell and the result does not depend on their number.
 
 use crate::{Error, Events};
@@ -110,31 +111,72 @@ fn fill_frame(
     spec: &FrameSpec,
     frame: &mut [f32],
 ) -> Result<(), Error> {
-    let [channels, height, width] = spec.shape();
-    let plane = height * width;
     let (x, y, polarity) =
         (&events.x[slice.clone()], &events.y[slice.clone()], &events.polarity[slice.clone()]);
     check_inside(x, y, spec.sensor_size, slice.start)?;
-    frame.fill(0.0);
-    let on = if channels == 2 { plane } else { 0 };
-    let mut add = |column: usize, row: usize, polarity: bool| {
-        frame[usize::from(polarity) * on + row * width + column] += 1.0;
-    };
-    if spec.shrink == 1 {
-        for ((&x, &y), &p) in x.iter().zip(y).zip(polarity) {
-            add(usize::from(x), usize::from(y), p);
-        }
-    } else {
-        let cell = |side: u16| (0..side).map(|i| usize::from(i / spec.shrink)).collect::<Vec<_>>();
-        let (columns, rows) = (cell(spec.sensor_size.0), cell(spec.sensor_size.1));
-        for ((&x, &y), &p) in x.iter().zip(y).zip(polarity) {
-            add(columns[usize::from(x)], rows[usize::from(y)], p);
+    let layout = Layout::new(spec);
+    let mut counts = vec![0u32; frame.len()];
+    let mut cells = [0u32; BLOCK];
+    for ((x, y), polarity) in x.chunks(BLOCK).zip(y.chunks(BLOCK)).zip(polarity.chunks(BLOCK)) {
+        let cells = &mut cells[..x.len()];
+        layout.cells(x, y, polarity, cells);
+        for &cell in &*cells {
+            // Every cell is in the frame, as every event is on the sensor.
+            if let Some(count) = counts.get_mut(cell as usize) {
+                *count = count.wrapping_add(1);
+            }
         }
     }
-    if spec.value == FrameValue::Binary {
-        frame.iter_mut().for_each(|count| *count = f32::from(*count > 0.0));
+    let binary = spec.value == FrameValue::Binary;
+    for (value, count) in frame.iter_mut().zip(counts) {
+        *value = if binary { f32::from(u8::from(count > 0)) } else { count as f32 };
     }
     Ok(())
+}
+
+/// Events whose cells are found together, by vectors, before they are counted.
+const BLOCK: usize = 1024;
+
+/// Where in a frame an event is counted.
+struct Layout {
+    /// Numbers in a row, and from OFF to ON.
+    row: u32,
+    on: u32,
+    /// Cell of each column and row of the sensor, where they are shared.
+    shrunk: Option<[Vec<u32>; 2]>,
+}
+
+impl Layout {
+    fn new(spec: &FrameSpec) -> Self {
+        let [channels, height, width] = spec.shape().map(|side| side as u32);
+        let cells = |side: u16| (0..side).map(|i| u32::from(i / spec.shrink)).collect();
+        Self {
+            row: width,
+            on: if channels == 2 { width * height } else { 0 },
+            shrunk: (spec.shrink > 1).then(|| [cells(spec.sensor_size.0), cells(spec.sensor_size.1)]),
+        }
+    }
+
+    /// Writes the cell of each event into `cells`.
+    fn cells(&self, x: &[u16], y: &[u16], polarity: &[bool], cells: &mut [u32]) {
+        let events = x.iter().zip(y).zip(polarity);
+        let cell = |column: u32, row: u32, on: bool| {
+            let plane = u32::from(on).wrapping_mul(self.on);
+            row.wrapping_mul(self.row).wrapping_add(column).wrapping_add(plane)
+        };
+        match &self.shrunk {
+            None => {
+                for (to, ((&x, &y), &on)) in cells.iter_mut().zip(events) {
+                    *to = cell(u32::from(x), u32::from(y), on);
+                }
+            }
+            Some([columns, rows]) => {
+                for (to, ((&x, &y), &on)) in cells.iter_mut().zip(events) {
+                    *to = cell(columns[usize::from(x)], rows[usize::from(y)], on);
+                }
+            }
+        }
+    }
 }
 
 /// Every `(x, y)` lies on the sensor; `first` is the index of the first one in the recording.

@@ -90,13 +90,15 @@ fn long_silences_survive_the_round_trip() {
 
 #[test]
 fn evt3_events_before_the_first_time_word_are_at_its_0_or_have_no_time() {
-    for (high, kept) in [(0, 1), (7, 0)] {
-        let bytes = evt3(&[17, 2 << 12 | 400, 8 << 12 | high, 6 << 12 | 5, 2 << 12 | 401]);
+    for (high, kept) in [(0, 2), (7, 0)] {
+        let event = |x: u16| 2 << 12 | x;
+        let bytes = evt3(&[17, event(400), 8 << 12 | high, event(399), 6 << 12 | 5, event(401)]);
         let mut reader =
             Evt3Reader::new(Box::new(std::io::Cursor::new(bytes)), "evt3", Shortfall::Refuse).unwrap();
         let events = reader.read_to_end().unwrap();
         assert_eq!(events.len(), 1 + kept);
-        assert_eq!(events.t[0], if kept == 1 { 0 } else { 7 << 12 | 5 });
-        assert_eq!(reader.ledger().dropped_invalid, 1 - kept as u64);
+        assert_eq!(events.t[..kept], [0, 0][..kept]);
+        assert_eq!((events.t[kept], events.x[kept]), (u64::from(high) << 12 | 5, 401));
+        assert_eq!(reader.ledger().dropped_invalid, 2 - kept as u64);
     }
 }
