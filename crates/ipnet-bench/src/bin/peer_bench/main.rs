@@ -11,6 +11,9 @@
 //! allow. `default`: into a fresh tensor a call, through candle and its autograd, with the allocator of the
 //! `ipnet` program (mimalloc): a user's call as shipped.
 
+mod event_decode;
+mod event_to_frames;
+mod kit_events;
 mod neuron_scan;
 
 use serde_json::{Value, json};
@@ -42,6 +45,8 @@ fn prepare(arguments: &[String]) -> Result<Prepared, Refused> {
     };
     let (bench, params) = (value("--bench")?, serde_json::from_str::<Value>(value("--params")?)?);
     match bench.as_str() {
+        "event_decode" => event_decode::prepare(&params),
+        "event_to_frames" => event_to_frames::prepare(&params),
         "neuron_scan" => neuron_scan::prepare(peer, &params),
         other => Err(format!("no bench called {other}").into()),
     }
