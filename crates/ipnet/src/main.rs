@@ -26,7 +26,7 @@ enum Command {
     Cost(cmd::cost::Cost),
     Reproduce(cmd::reproduce::Reproduce),
     Eval(cmd::eval::Eval),
-    /// Inspect, convert, cut and frame recordings of event cameras
+    /// Inspect, convert, cut, frame and play recordings of event cameras
     Events(cmd::events::EventsCommand),
     Sweep(cmd::sweep::Sweep),
     /// Make recordings of synthetic scenes in the official file formats

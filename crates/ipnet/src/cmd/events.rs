@@ -6,6 +6,7 @@
 mod convert;
 mod frames;
 mod info;
+mod play;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
@@ -26,6 +27,7 @@ enum What {
     Convert(convert::Convert),
     Cut(convert::Cut),
     Frames(frames::Frames),
+    Play(play::Play),
 }
 
 /// Runs the command.
@@ -35,6 +37,7 @@ pub fn run(command: EventsCommand) -> anyhow::Result<ExitCode> {
         What::Convert(args) => convert::run(args),
         What::Cut(args) => convert::run_cut(args),
         What::Frames(args) => frames::run(args),
+        What::Play(args) => play::run(args),
     }
 }
 

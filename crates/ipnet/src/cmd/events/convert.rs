@@ -4,6 +4,7 @@ use super::{Input, report_shortfall};
 use anyhow::{Context, ensure};
 use clap::Args;
 use ipnet_events::{Events, Format};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -14,6 +15,9 @@ pub struct Convert {
     input: Input,
     #[command(flatten)]
     output: Output,
+    /// Write the recording so many times, one after the other, e.g. to try how a long one does
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
 }
 
 /// Write the part of a recording between two times
@@ -45,38 +49,48 @@ struct Output {
 }
 
 pub fn run(args: Convert) -> anyhow::Result<ExitCode> {
-    transfer(&args.input, &args.output, 0, u64::MAX)
+    transfer(&args.input, &args.output, 0..u64::MAX, args.repeat)
 }
 
 pub fn run_cut(args: Cut) -> anyhow::Result<ExitCode> {
     ensure!(args.start_us < args.end_us, "expected --start-us before --end-us");
-    transfer(&args.input, &args.output, args.start_us, args.end_us)
+    transfer(&args.input, &args.output, args.start_us..args.end_us, 1)
 }
 
-/// Copies the events of `[start_us, end_us)`.
-fn transfer(input: &Input, output: &Output, start_us: u64, end_us: u64) -> anyhow::Result<ExitCode> {
+/// Copies the events of `times`, `repeat` times.
+fn transfer(input: &Input, output: &Output, times: Range<u64>, repeat: u32) -> anyhow::Result<ExitCode> {
     let format = output.to.or_else(|| Format::by_extension(&output.output)).with_context(|| {
         format!("{}: the extension names no format: give one with --to", output.output.display())
     })?;
     let (_, mut reader) = input.open()?;
-    let sensor = input.sensor(reader.as_ref())?;
-    let mut writer = format.create(&output.output, sensor)?;
+    let mut writer = format.create(&output.output, input.sensor(reader.as_ref())?)?;
     let (mut chunk, mut part) = (Events::default(), Events::default());
-    let (mut origin, mut written) = (None, 0u64);
-    while reader.next_chunk(&mut chunk)? {
-        let from = chunk.t.partition_point(|&t| t < start_us);
-        let to = chunk.t.partition_point(|&t| t < end_us).max(from);
-        part.clear();
-        part.extend_from(&chunk, from..to);
-        if output.zero && !part.is_empty() {
-            let origin = *origin.get_or_insert(part.t[0]);
-            part.t.iter_mut().for_each(|t| *t -= origin);
+    let mut written = 0u64;
+    // Time of the first event read, and that at which this repetition starts.
+    let (mut first, mut start) = (None, None);
+    for turn in 0..repeat {
+        if turn > 0 {
+            reader = input.open()?.1;
         }
-        writer.write(&part).with_context(|| output.output.display().to_string())?;
-        written += part.len() as u64;
-        if to < chunk.len() {
-            break;
+        let mut last = None;
+        while reader.next_chunk(&mut chunk)? {
+            let from = chunk.t.partition_point(|&t| t < times.start);
+            let to = chunk.t.partition_point(|&t| t < times.end).max(from);
+            part.clear();
+            part.extend_from(&chunk, from..to);
+            if !part.is_empty() {
+                let first = *first.get_or_insert(part.t[0]);
+                let start = *start.get_or_insert(if output.zero { 0 } else { first });
+                part.t.iter_mut().for_each(|t| *t = (*t - first).saturating_add(start));
+                last = part.t.last().copied();
+            }
+            writer.write(&part).with_context(|| output.output.display().to_string())?;
+            written += part.len() as u64;
+            if to < chunk.len() {
+                break;
+            }
         }
+        start = last.map(|last| last.saturating_add(1)).or(start);
     }
     report_shortfall(&input.path, reader.ledger());
     writer.finish()?;

@@ -1,0 +1,194 @@
+//! `ipnet events play`: a recording as moving pictures in the terminal, or as an animated GIF or a strip of pictures.
+//!
+//! Design decision: all three outputs are made of the same slices and the same palette, so what a test sees in a file is
+//! what a person sees in the terminal.
+
+mod picture;
+mod terminal;
+
+use super::{Input, report_shortfall};
+use anyhow::{Context, ensure};
+use clap::Args;
+use ipnet_events::{EventReader, Events};
+use picture::Counts;
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Show a recording in the terminal (q ends), or write it as an animated GIF or a strip of pictures
+#[derive(Args)]
+pub struct Play {
+    #[command(flatten)]
+    input: Input,
+    /// Time that a picture sums up, in microseconds
+    #[arg(long, value_name = "US", default_value_t = 33_333)]
+    slice_us: u64,
+    /// How many times as fast as it was recorded
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    speed: f64,
+    /// Write an animated GIF instead
+    #[arg(long, value_name = "FILE")]
+    gif: Option<PathBuf>,
+    /// Write a PNG instead: slices spread over the recording, side by side
+    #[arg(long, value_name = "FILE")]
+    png: Option<PathBuf>,
+    /// Pictures of the PNG, at most
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    panels: u64,
+    /// Pictures of the GIF; a longer recording is cut there
+    #[arg(long, value_name = "N", default_value_t = 600)]
+    max_slices: u64,
+    /// Screen pixels per sensor pixel in the files; without it small sensors are enlarged
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=16))]
+    zoom: Option<u16>,
+}
+
+pub fn run(args: Play) -> anyhow::Result<ExitCode> {
+    ensure!(args.slice_us > 0, "expected --slice-us of at least 1");
+    ensure!(args.speed.is_finite() && args.speed > 0.0, "expected --speed above 0");
+    if args.gif.is_none() && args.png.is_none() {
+        terminal::play(&args)?;
+    }
+    if let Some(path) = &args.gif {
+        write_gif(&args, path)?;
+    }
+    if let Some(path) = &args.png {
+        write_png(&args, path)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Play {
+    fn slices(&self) -> anyhow::Result<Slices> {
+        let (_, reader) = self.input.open()?;
+        let sensor = self.input.sensor(reader.as_ref())?;
+        Ok(Slices { reader, sensor, slice_us: self.slice_us, chunk: Events::default(), at: 0, next: None })
+    }
+
+    fn zoom(&self, sensor: (u16, u16)) -> usize {
+        let zoom = self.zoom.unwrap_or_else(|| (256 / sensor.0.max(sensor.1)).max(1));
+        usize::from(zoom)
+    }
+
+    /// How long a slice is shown \[s\].
+    fn shown_s(&self) -> f64 {
+        self.slice_us as f64 * 1e-6 / self.speed
+    }
+}
+
+/// A recording slice by slice, those without events too, in constant memory.
+struct Slices {
+    reader: Box<dyn EventReader>,
+    sensor: (u16, u16),
+    slice_us: u64,
+    chunk: Events,
+    at: usize,
+    /// Start of the next slice, and of the first \[us\].
+    next: Option<(u64, u64)>,
+}
+
+/// What a slice holds.
+struct Slice {
+    /// Time from the recording's first event to the slice \[us\].
+    start_us: u64,
+    events: u64,
+}
+
+impl Slices {
+    /// Puts the next slice's events into `counts`; nothing at the end.
+    fn next(&mut self, counts: &mut Counts) -> anyhow::Result<Option<Slice>> {
+        counts.clear();
+        let mut events = 0;
+        loop {
+            if self.at == self.chunk.len() {
+                self.at = 0;
+                if !self.reader.next_chunk(&mut self.chunk)? {
+                    let last = self.next.filter(|_| events > 0);
+                    return Ok(last.map(|(start, first)| Slice { start_us: start - first, events }));
+                }
+            }
+            let (start, first) = *self.next.get_or_insert((self.chunk.t[self.at], self.chunk.t[self.at]));
+            let end = start.saturating_add(self.slice_us);
+            let upto = self.at + self.chunk.t[self.at..].partition_point(|&t| t < end);
+            for i in self.at..upto {
+                counts.add(self.chunk.x[i], self.chunk.y[i], self.chunk.polarity[i]);
+            }
+            events += (upto - self.at) as u64;
+            self.at = upto;
+            if upto < self.chunk.len() {
+                self.next = Some((end, first));
+                return Ok(Some(Slice { start_us: start - first, events }));
+            }
+        }
+    }
+
+    /// Reads all that is left and gives the number of slices.
+    fn count(mut self) -> anyhow::Result<u64> {
+        let (mut first, mut last) = (None, 0);
+        while self.reader.next_chunk(&mut self.chunk)? {
+            first = first.or(self.chunk.t.first().copied());
+            last = self.chunk.t.last().copied().unwrap_or(last);
+        }
+        Ok(first.map_or(0, |first| (last - first) / self.slice_us + 1))
+    }
+}
+
+fn write_gif(args: &Play, path: &Path) -> anyhow::Result<()> {
+    let name = || path.display().to_string();
+    let mut slices = args.slices()?;
+    let mut counts = Counts::new(slices.sensor);
+    let zoom = args.zoom(slices.sensor);
+    let [width, height] =
+        [slices.sensor.0, slices.sensor.1].map(|side| u16::try_from(usize::from(side) * zoom));
+    let (width, height) = (width?, height?);
+    let file = BufWriter::new(File::create(path).with_context(name)?);
+    let mut encoder = gif::Encoder::new(file, width, height, &picture::palette()).with_context(name)?;
+    encoder.set_repeat(gif::Repeat::Infinite).with_context(name)?;
+    // Viewers show delays under 2 hundredths of a second as 10.
+    let delay = (args.shown_s() * 100.0).round().clamp(2.0, 65_535.0) as u16;
+    let mut written = 0;
+    while written < args.max_slices && slices.next(&mut counts)?.is_some() {
+        let pixels = picture::enlarge(&counts.indices(), usize::from(slices.sensor.0), zoom);
+        let mut frame = gif::Frame::from_indexed_pixels(width, height, pixels, None);
+        frame.delay = delay;
+        encoder.write_frame(&frame).with_context(name)?;
+        written += 1;
+    }
+    report_shortfall(&args.input.path, slices.reader.ledger());
+    eprintln!("{}: {written} pictures of {} us", path.display(), args.slice_us);
+    Ok(())
+}
+
+fn write_png(args: &Play, path: &Path) -> anyhow::Result<()> {
+    let name = || path.display().to_string();
+    let total = args.slices()?.count()?;
+    let panels = args.panels.clamp(1, 256).min(total.max(1));
+    let mut slices = args.slices()?;
+    let mut counts = Counts::new(slices.sensor);
+    let mut sheet = picture::Sheet::new(slices.sensor, args.zoom(slices.sensor), panels as usize);
+    let mut index = 0;
+    for panel in 0..panels {
+        // The middle one of each of `panels` equal parts.
+        let wanted = (2 * panel + 1) * total / (2 * panels);
+        let mut slice = slices.next(&mut counts)?;
+        while index < wanted && slice.is_some() {
+            slice = slices.next(&mut counts)?;
+            index += 1;
+        }
+        index += 1;
+        if slice.is_some() {
+            sheet.put(panel as usize, &counts.indices());
+        }
+    }
+    let [width, height] = sheet.size().map(u32::try_from);
+    let file = BufWriter::new(File::create(path).with_context(name)?);
+    let mut encoder = png::Encoder::new(file, width?, height?);
+    encoder.set_color(png::ColorType::Indexed);
+    encoder.set_palette(picture::palette());
+    let mut writer = encoder.write_header().with_context(name)?;
+    writer.write_image_data(sheet.pixels()).with_context(name)?;
+    writer.finish().with_context(name)?;
+    eprintln!("{}: {panels} of {total} slices of {} us", path.display(), args.slice_us);
+    Ok(())
+}
