@@ -66,3 +66,20 @@ bench-scan *ARGS:
 # it was; `just nmnist-table --table` shows what is done so far
 nmnist-table *ARGS: build
     {{ ipnet }} sweep sweeps/nmnist.toml --out results/sweep-nmnist "$@"
+
+# The program with the HDF5 formats, lints and tests of them (Debian: libhdf5-dev)
+test-hdf5:
+    cargo clippy --locked --workspace --all-targets --features hdf5 --quiet -- -D warnings
+    cargo test --locked --workspace --features hdf5 --test formats --test datasets
+
+# Fuzz the reader of FORMAT (aedat2, aedat31, aedat4, dat, evt2, evt3, csv, bin) by coverage: needs cargo-fuzz and a nightly
+fuzz FORMAT SECONDS="600":
+    cargo +nightly fuzz run "$1" -- -max_len=65536 -rss_limit_mb=1024 -timeout=20 -max_total_time="${2:-600}"
+
+# The same targets on the pinned compiler, with blind mutations and a bound on what is allocated
+fuzz-stable FORMAT SECONDS="60":
+    IPNET_FUZZ_FORMAT="$1" IPNET_FUZZ_SECONDS="${2:-60}" cargo test --locked --workspace --test fuzz -- --nocapture
+
+# Frame a recording of 4 GB, made by repeating RECORDING, and print the most memory that took
+events-4gb RECORDING: build
+    data-scripts/events-4gb "$1"

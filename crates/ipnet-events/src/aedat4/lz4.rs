@@ -128,7 +128,7 @@ mod tests {
     /// Frames with every option come out as they went in, and damage to any byte is noticed where there is a checksum.
     #[test]
     fn frames_with_every_option() {
-        let bytes: Vec<u8> = (0..300_000u32).map(|i| (i / 900 ^ i % 37) as u8).collect();
+        let bytes: Vec<u8> = (0..300_000u32).map(|i| ((i / 900) ^ (i % 37)) as u8).collect();
         let mut out = Vec::new();
         for mode in [BlockMode::Independent, BlockMode::Linked] {
             for sums in [false, true] {

@@ -115,7 +115,7 @@ mod tests {
     /// One unpacker through good and bad packets: after any fault the next packet comes out right.
     #[test]
     fn a_fault_does_not_reach_the_next_packet() {
-        let bytes: Vec<u8> = (0..200_000u32).map(|i| (i / 7 ^ i % 5) as u8).collect();
+        let bytes: Vec<u8> = (0..200_000u32).map(|i| ((i / 7) ^ (i % 5)) as u8).collect();
         for compression in [Compression::Lz4, Compression::Zstd] {
             let mut unpacker = Unpacker::default();
             let good = packed(compression, &bytes);
