@@ -1,6 +1,6 @@
 //! Human working-memory tasks on the heat of the device: n-back, free recall, recall after a filled delay, interference.
 //!
-//! A simulated subject is an array of IP neurons ([`array`]) and a way to use it ([`memory`], [`protocol`]). The device's
+//! A simulated subject is an array of IP neurons ([`mod@array`]) and a way to use it ([`memory`], [`protocol`]). The device's
 //! parameters are untouched. Three free numbers serve all tasks, one level (the poll amplitude) is set per human study on one point;
 //! half of the human curves ([`human::Study::trained_on`]) is for fitting the three, the other half for testing.
 //!
