@@ -40,6 +40,9 @@ pub enum Error {
         /// Where it lives.
         device: String,
     },
+    /// The neurons of a stage refused their setting or buffers.
+    #[error(transparent)]
+    Neurons(#[from] ipnet_kernel::Error),
     /// An error of candle itself.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),

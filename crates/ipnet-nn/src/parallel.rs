@@ -10,7 +10,7 @@ use rayon::prelude::*;
 pub(crate) const PART: usize = 1 << 14;
 
 /// Most parts that a sum over the batch is split into; each costs one partial result in memory.
-const MOST_PARTIAL_SUMS: usize = 16;
+pub(crate) const MOST_PARTIAL_SUMS: usize = 16;
 
 /// `out[i] = f(a[i])`.
 pub(crate) fn map1(a: &[f32], f: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {

@@ -65,6 +65,57 @@ impl Planes {
         dx
     }
 
+    /// `y = ` averages over the `k x k` windows of plane `x`, written over.
+    pub(crate) fn average(&self, k: usize, x: &[f32], y: &mut [f32]) {
+        if k == 1 {
+            y.copy_from_slice(x);
+            return;
+        }
+        let share = 1.0 / (k * k) as f32;
+        for (y, rows) in y.chunks_exact_mut(self.w_out).zip(x.chunks_exact(k * self.w_in)) {
+            if k == 2 {
+                let (upper, lower) = rows.split_at(self.w_in);
+                let pairs = upper.as_chunks::<2>().0.iter().zip(lower.as_chunks::<2>().0);
+                for (y, (upper, lower)) in y.iter_mut().zip(pairs) {
+                    *y = share * ((upper[0] + upper[1]) + (lower[0] + lower[1]));
+                }
+                continue;
+            }
+            y.fill(0.0);
+            for row in rows.chunks_exact(self.w_in) {
+                for (y, cells) in y.iter_mut().zip(row.chunks_exact(k)) {
+                    *y += cells.iter().sum::<f32>();
+                }
+            }
+            y.iter_mut().for_each(|y| *y *= share);
+        }
+    }
+
+    /// The adjoint of [`Self::average`]: `dx = dy / k^2` over each window, 0 outside of all, written over.
+    pub(crate) fn spread(&self, k: usize, dy: &[f32], dx: &mut [f32]) {
+        if k == 1 {
+            dx.copy_from_slice(dy);
+            return;
+        }
+        let share = 1.0 / (k * k) as f32;
+        let rows = self.h_out * k * self.w_in;
+        dx[rows..].fill(0.0);
+        for (dx, dy) in dx[..rows].chunks_exact_mut(k * self.w_in).zip(dy.chunks_exact(self.w_out)) {
+            let (first, others) = dx.split_at_mut(self.w_in);
+            first[self.w_out * k..].fill(0.0);
+            if k == 2 {
+                for (pair, dy) in first.as_chunks_mut::<2>().0.iter_mut().zip(dy) {
+                    *pair = [dy * share; 2];
+                }
+            } else {
+                for (cells, dy) in first.chunks_exact_mut(k).zip(dy) {
+                    cells.fill(dy * share);
+                }
+            }
+            others.chunks_exact_mut(self.w_in).for_each(|row| row.copy_from_slice(first));
+        }
+    }
+
     /// The shape of `x` pooled.
     pub(crate) fn shape(&self, x: &Tensor) -> Shape {
         let mut dims = x.dims().to_vec();
@@ -77,17 +128,26 @@ impl Planes {
 
 /// Windows of side `k` on `x`, checked.
 pub(crate) fn windows(op: &'static str, x: &Tensor, k: usize) -> Result<Planes> {
-    if k == 0 {
-        return Err(Error::Option { op, option: "k", expected: ">= 1", found: "0".into() });
-    }
     match x.dims() {
-        &[.., h_in, w_in] if h_in >= k && w_in >= k && x.elem_count() > 0 => {
-            Ok(Planes { h_in, w_in, h_out: h_in / k, w_out: w_in / k })
+        &[.., h_in, w_in] if k == 0 || (h_in >= k && w_in >= k && x.elem_count() > 0) => {
+            windows_of(op, [h_in, w_in], k)
         }
         _ => {
             Err(Error::shape(op, format!("x [.., H >= {k}, W >= {k}] with at least one element"), x.shape()))
         }
     }
+}
+
+/// Windows of side `k` on planes of `h_in x w_in`, checked.
+pub(crate) fn windows_of(op: &'static str, [h_in, w_in]: [usize; 2], k: usize) -> Result<Planes> {
+    if k == 0 {
+        return Err(Error::Option { op, option: "k", expected: ">= 1", found: "0".into() });
+    }
+    if h_in < k || w_in < k {
+        let (expected, found) = (format!("planes of at least {k} x {k}"), format!("{h_in} x {w_in}"));
+        return Err(Error::Shape { op, expected, found });
+    }
+    Ok(Planes { h_in, w_in, h_out: h_in / k, w_out: w_in / k })
 }
 
 /// Average over `k x k` windows: `x [.., H, W]` to `[.., H / k, W / k]`, rounded down.
@@ -98,28 +158,9 @@ pub fn avg_pool2d(x: &Tensor, k: usize) -> Result<Tensor> {
     const OP: &str = "avg_pool2d";
     let planes = windows(OP, x, k)?;
     let x = operand(OP, x)?;
-    let share = 1.0 / (k * k) as f32;
-    let y = planes.forward(view(OP, &x)?.slice()?, |y, x, _| {
-        for (row, y) in y.chunks_exact_mut(planes.w_out).enumerate() {
-            for source in x[row * k * planes.w_in..(row + 1) * k * planes.w_in].chunks_exact(planes.w_in) {
-                for (y, cells) in y.iter_mut().zip(source.chunks_exact(k)) {
-                    *y += cells.iter().sum::<f32>();
-                }
-            }
-            y.iter_mut().for_each(|y| *y *= share);
-        }
-    });
+    let y = planes.forward(view(OP, &x)?.slice()?, |y, x, _| planes.average(k, x, y));
     record1(OP, &x, y, planes.shape(&x), move |args| {
-        Ok([Some(planes.backward(args.grad, |dx, dy, _| {
-            for (row, dy) in dy.chunks_exact(planes.w_out).enumerate() {
-                let rows = &mut dx[row * k * planes.w_in..(row + 1) * k * planes.w_in];
-                for target in rows.chunks_exact_mut(planes.w_in) {
-                    for (cells, dy) in target.chunks_exact_mut(k).zip(dy) {
-                        cells.fill(dy * share);
-                    }
-                }
-            }
-        }))])
+        Ok([Some(planes.backward(args.grad, |dx, dy, _| planes.spread(k, dy, dx)))])
     })
 }
 

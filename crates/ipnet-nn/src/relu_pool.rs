@@ -7,6 +7,7 @@
 use candle_core::Tensor;
 
 use crate::autograd::{operand, record1, view};
+use crate::conv::with_sample;
 use crate::error::Result;
 use crate::pool::windows;
 
@@ -18,33 +19,21 @@ pub fn relu_avg_pool2d(x: &Tensor, k: usize) -> Result<Tensor> {
     const OP: &str = "relu_avg_pool2d";
     let planes = windows(OP, x, k)?;
     let x = operand(OP, x)?;
-    let share = 1.0 / (k * k) as f32;
-    // Not x.max(0.0), which would turn the NaN of a diverged layer into 0.
-    let rectified = |x: f32| if x < 0.0 { 0.0 } else { x };
     let y = planes.forward(view(OP, &x)?.slice()?, |y, x, _| {
-        for (y, rows) in y.chunks_exact_mut(planes.w_out).zip(x.chunks_exact(k * planes.w_in)) {
-            for row in rows.chunks_exact(planes.w_in) {
-                for (y, cells) in y.iter_mut().zip(row.chunks_exact(k)) {
-                    *y += cells.iter().map(|&x| rectified(x)).sum::<f32>();
-                }
+        with_sample(x.len(), |rectified| {
+            for (to, &x) in rectified.iter_mut().zip(x) {
+                // Not x.max(0.0), which would turn the NaN of a diverged layer into 0.
+                *to = if x < 0.0 { 0.0 } else { x };
             }
-            y.iter_mut().for_each(|y| *y *= share);
-        }
+            planes.average(k, rectified, y);
+        });
     });
     record1(OP, &x, y, planes.shape(&x), move |args| {
         let [x] = args.inputs;
         Ok([Some(planes.backward(args.grad, |dx, dy, plane| {
-            let x = &x[plane * planes.x_len()..(plane + 1) * planes.x_len()];
-            let rows = dx.chunks_exact_mut(k * planes.w_in).zip(x.chunks_exact(k * planes.w_in));
-            for ((dx, x), dy) in rows.zip(dy.chunks_exact(planes.w_out)) {
-                for (dx, x) in dx.chunks_exact_mut(planes.w_in).zip(x.chunks_exact(planes.w_in)) {
-                    let windows = dx.chunks_exact_mut(k).zip(x.chunks_exact(k)).zip(dy);
-                    for ((dx, x), dy) in windows {
-                        for (dx, x) in dx.iter_mut().zip(x) {
-                            *dx = if *x > 0.0 { dy * share } else { 0.0 };
-                        }
-                    }
-                }
+            planes.spread(k, dy, dx);
+            for (dx, &x) in dx.iter_mut().zip(&x[plane * planes.x_len()..]) {
+                *dx = if x > 0.0 { *dx } else { 0.0 };
             }
         }))])
     })

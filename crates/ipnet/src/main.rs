@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: ipnet_nn::Keeping<mimalloc::MiMalloc> = ipnet_nn::Keeping::new(mimalloc::MiMalloc);
 
 /// Networks whose working memory is the Joule heat of magnetic tunnel junctions.
 #[derive(Parser)]

@@ -7,17 +7,14 @@
 //! vectors lie over output channels and `x` is broadcast: 3 taps of a kernel row x 4 vectors in registers, summed over
 //! a band of rows.
 //!
-//! Design decision: every other kernel, stride and machine goes through im2col. A part is a sample, and for `dw` a
-//! fixed range of samples; a sum never depends on which thread ran it. Sources: Zhang et al., "High performance
-//! zero-memory overhead direct convolutions", ICML 2018, for the register tile.
+//! Design decision: with channels enough `winograd` needs fewer products; here remain a network's first layer and narrow
+//! planes, and every other kernel, stride and machine goes through im2col. Source of the register tile: Zhang et al.,
+//! "High performance zero-memory overhead direct convolutions", ICML 2018.
 
 use std::arch::x86_64::*;
 use std::cell::RefCell;
 
-use rayon::prelude::*;
-
 use super::Geometry;
-use crate::parallel;
 
 /// f32 lanes of a vector.
 const LANES: usize = 8;
@@ -77,7 +74,7 @@ impl Padded {
 }
 
 /// The weight as `[ceil(O / 4), I, 9, 4]`, missing channels zero; `at(o, i, tap)` reads the source.
-fn pack(c_out: usize, c_in: usize, at: impl Fn(usize, usize, usize) -> f32) -> Vec<f32> {
+pub(crate) fn pack(c_out: usize, c_in: usize, at: impl Fn(usize, usize, usize) -> f32) -> Vec<f32> {
     let mut packed = vec![0.0; c_out.div_ceil(TILE_CHANNELS) * TILE_CHANNELS * c_in * 9];
     for o in 0..c_out {
         for i in 0..c_in {
@@ -90,36 +87,8 @@ fn pack(c_out: usize, c_in: usize, at: impl Fn(usize, usize, usize) -> f32) -> V
     packed
 }
 
-/// `y [N, O, OH, OW]`.
-pub(crate) fn forward(g: &Geometry, x: &[f32], w: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
-    let packed = pack(g.c_out, g.c_in, |o, i, tap| w[(o * g.c_in + i) * 9 + tap]);
-    let mut y = vec![0.0; g.batch * g.y_sample()];
-    y.par_chunks_mut(g.y_sample()).zip(x.par_chunks(g.x_sample())).for_each(|(y, x)| {
-        correlate(y, [g.c_out, g.h_out, g.w_out], x, [g.c_in, g.h_in, g.w_in], g.padding, &packed, bias);
-    });
-    y
-}
-
-/// `dx [N, C, H, W]`: the correlation of `dy` with the weight transposed and turned round.
-pub(crate) fn backward_x(g: &Geometry, w: &[f32], dy: &[f32]) -> Vec<f32> {
-    let packed = pack(g.c_in, g.c_out, |i, o, tap| w[(o * g.c_in + i) * 9 + 8 - tap]);
-    let mut dx = vec![0.0; g.batch * g.x_sample()];
-    dx.par_chunks_mut(g.x_sample()).zip(dy.par_chunks(g.y_sample())).for_each(|(dx, dy)| {
-        correlate(
-            dx,
-            [g.c_in, g.h_in, g.w_in],
-            dy,
-            [g.c_out, g.h_out, g.w_out],
-            2 - g.padding,
-            &packed,
-            None,
-        );
-    });
-    dx
-}
-
 /// One sample: `y [O, h, w]` from `x [I, ..]` padded by `padding` and the packed weight.
-fn correlate(
+pub(crate) fn correlate(
     y: &mut [f32],
     [c_out, h, w]: [usize; 3],
     x: &[f32],
@@ -222,14 +191,14 @@ unsafe fn tile_4x24(
     }
 }
 
-/// `dw [O, C, 3, 3]`.
-pub(crate) fn backward_w(g: &Geometry, x: &[f32], dy: &[f32]) -> Vec<f32> {
-    // Summed as [blocks of 32 output channels][C][3 u][3 v][channels of the block, padded to whole vectors].
-    let lanes_out = g.c_out.next_multiple_of(LANES);
-    let by_block = parallel::sum_over(g.batch, lanes_out * g.c_in * 9, |n, dw| {
-        let x = &x[n * g.x_sample()..(n + 1) * g.x_sample()];
-        sample_backward_w(g, x, &dy[n * g.y_sample()..(n + 1) * g.y_sample()], dw);
-    });
+/// Elements of the sums that [`sample_backward_w`] adds to: `[blocks of 32 output channels][C][3 u][3 v][channels of the
+/// block, padded to whole vectors]`.
+pub(crate) fn sums_len(g: &Geometry) -> usize {
+    g.c_out.next_multiple_of(LANES) * g.c_in * 9
+}
+
+/// `dw [O, C, 3, 3]` of the sums of all samples.
+pub(crate) fn finish_backward_w(g: &Geometry, by_block: &[f32]) -> Vec<f32> {
     let mut dw = vec![0.0; g.w_len()];
     for (block, sums) in by_block.chunks(BLOCK * g.c_in * 9).enumerate() {
         let width = sums.len() / (g.c_in * 9);
@@ -242,7 +211,8 @@ pub(crate) fn backward_w(g: &Geometry, x: &[f32], dy: &[f32]) -> Vec<f32> {
     dw
 }
 
-fn sample_backward_w(g: &Geometry, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+/// Adds one sample's share to the sums.
+pub(crate) fn sample_backward_w(g: &Geometry, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     let padded = Padded::new(x, [g.c_in, g.h_in, g.w_in], g.padding);
     let band_rows = (BAND_PIXELS_BACKWARD / g.w_out).clamp(1, g.h_out);
     let mut band = BAND.take();

@@ -5,11 +5,8 @@
 
 use std::cell::RefCell;
 
-use rayon::prelude::*;
-
 use super::Geometry;
 use crate::matmul::{Mat, matmul};
-use crate::parallel;
 
 thread_local! {
     static COLUMNS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
@@ -85,64 +82,35 @@ fn col2im(g: &Geometry, columns: &[f32], dx: &mut [f32]) {
     });
 }
 
-/// `y [N, O, OH, OW]`.
-pub(crate) fn forward(g: &Geometry, x: &[f32], w: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
-    let mut y = vec![0.0; g.batch * g.y_sample()];
-    y.par_chunks_mut(g.y_sample()).zip(x.par_chunks(g.x_sample())).for_each(|(y, x)| {
-        if let Some(bias) = bias {
-            for (plane, &bias) in y.chunks_mut(g.y_plane()).zip(bias) {
-                plane.fill(bias);
-            }
+/// `y [O, OH, OW]` of one sample.
+pub(crate) fn forward(g: &Geometry, x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+    if let Some(bias) = bias {
+        for (plane, &bias) in y.chunks_mut(g.y_plane()).zip(bias) {
+            plane.fill(bias);
         }
-        with_columns(g.patch() * g.y_plane(), |columns| {
-            im2col(g, x, columns);
-            matmul(
-                [g.c_out, g.patch(), g.y_plane()],
-                Mat::rows(w, g.patch()),
-                Mat::rows(columns, g.y_plane()),
-                y,
-                g.y_plane(),
-                bias.is_some(),
-            );
-        });
+    }
+    with_columns(g.patch() * g.y_plane(), |columns| {
+        im2col(g, x, columns);
+        let (w, columns) = (Mat::rows(w, g.patch()), Mat::rows(columns, g.y_plane()));
+        matmul([g.c_out, g.patch(), g.y_plane()], w, columns, y, g.y_plane(), bias.is_some());
     });
-    y
 }
 
-/// `dx [N, C, H, W]`.
-pub(crate) fn backward_x(g: &Geometry, w: &[f32], dy: &[f32]) -> Vec<f32> {
-    let mut dx = vec![0.0; g.batch * g.x_sample()];
-    dx.par_chunks_mut(g.x_sample()).zip(dy.par_chunks(g.y_sample())).for_each(|(dx, dy)| {
-        with_columns(g.patch() * g.y_plane(), |columns| {
-            matmul(
-                [g.patch(), g.c_out, g.y_plane()],
-                Mat::rows(w, g.patch()).t(),
-                Mat::rows(dy, g.y_plane()),
-                columns,
-                g.y_plane(),
-                false,
-            );
-            col2im(g, columns, dx);
-        });
+/// `dx [C, H, W]` of one sample.
+pub(crate) fn backward_x(g: &Geometry, w: &[f32], dy: &[f32], dx: &mut [f32]) {
+    with_columns(g.patch() * g.y_plane(), |columns| {
+        let (w, dy) = (Mat::rows(w, g.patch()).t(), Mat::rows(dy, g.y_plane()));
+        matmul([g.patch(), g.c_out, g.y_plane()], w, dy, columns, g.y_plane(), false);
+        dx.fill(0.0);
+        col2im(g, columns, dx);
     });
-    dx
 }
 
-/// `dw [O, C, kh, kw]`.
-pub(crate) fn backward_w(g: &Geometry, x: &[f32], dy: &[f32]) -> Vec<f32> {
-    parallel::sum_over(g.batch, g.w_len(), |n, dw| {
-        let x = &x[n * g.x_sample()..(n + 1) * g.x_sample()];
-        let dy = &dy[n * g.y_sample()..(n + 1) * g.y_sample()];
-        with_columns(g.patch() * g.y_plane(), |columns| {
-            im2col(g, x, columns);
-            matmul(
-                [g.c_out, g.y_plane(), g.patch()],
-                Mat::rows(dy, g.y_plane()),
-                Mat::rows(columns, g.y_plane()).t(),
-                dw,
-                g.patch(),
-                true,
-            );
-        });
-    })
+/// Adds `dw [O, C, kh, kw]` of one sample.
+pub(crate) fn backward_w(g: &Geometry, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    with_columns(g.patch() * g.y_plane(), |columns| {
+        im2col(g, x, columns);
+        let (dy, columns) = (Mat::rows(dy, g.y_plane()), Mat::rows(columns, g.y_plane()).t());
+        matmul([g.c_out, g.y_plane(), g.patch()], dy, columns, dw, g.patch(), true);
+    });
 }

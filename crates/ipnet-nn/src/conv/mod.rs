@@ -4,22 +4,33 @@
 //!
 //! with stride `s` and padding `p`. The gradients are the adjoint sums; `dx` is computed only if `x` is tracked.
 //!
-//! Design decision: 3x3 kernels with stride 1, nearly all of a network's arithmetic, are computed directly where the
-//! processor has AVX2 (`direct`); every other kernel, stride and processor goes through im2col and `gemm` (`im2col`).
-//! Batch and time are folded into `N`, samples are the parts that threads take.
+//! Design decision: 3x3 kernels with stride 1, nearly all of a network's arithmetic, are computed where the processor has
+//! AVX2 by minimal filtering (`winograd`) or, with few channels or narrow planes, directly (`direct`); every other kernel,
+//! stride and processor goes through im2col and `gemm` (`im2col`). `method` chooses, by shape and processor alone. Batch and
+//! time are folded into `N`; samples are the parts that threads take, for `dw` fixed ranges of samples.
 
 #[cfg(target_arch = "x86_64")]
 mod direct;
 mod im2col;
+mod method;
+#[cfg(target_arch = "x86_64")]
+mod taps;
 mod time;
 mod volume;
+#[cfg(target_arch = "x86_64")]
+mod winograd;
+
+use std::cell::RefCell;
 
 use candle_core::Tensor;
+use rayon::prelude::*;
 
 use crate::autograd::{operand, record2, record3, view};
 use crate::error::{Error, Result};
 use crate::parallel;
 
+pub(crate) use method::Forward;
+use method::{BackwardW, BackwardX};
 pub use time::conv_time;
 pub use volume::conv3d;
 
@@ -42,9 +53,16 @@ pub(crate) struct Geometry {
 }
 
 impl Geometry {
-    fn new(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, stride: usize, padding: usize) -> Result<Self> {
-        let &[batch, c_in, h_in, w_in] = x.dims() else {
-            return Err(Error::shape(OP, "x [N, C, H, W]", x.shape()));
+    pub(crate) fn new(
+        x: &Tensor,
+        w: &Tensor,
+        bias: Option<&Tensor>,
+        stride: usize,
+        padding: usize,
+    ) -> Result<Self> {
+        let (batch, c_in, h_in, w_in) = match x.dims() {
+            [lead @ .., c, h, w] if !lead.is_empty() => (lead.iter().product(), *c, *h, *w),
+            _ => return Err(Error::shape(OP, "x [N, C, H, W], or more leading dimensions", x.shape())),
         };
         let &[c_out, c_w, kh, kw] = w.dims() else {
             return Err(Error::shape(OP, "w [O, C, kh, kw]", w.shape()));
@@ -105,8 +123,8 @@ impl Geometry {
     }
 }
 
-/// Convolution of `x [N, C, H, W]` with `w [O, C, kh, kw]` and an optional `bias [O]`, zero padding on all four
-/// sides: `[N, O, (H + 2p - kh) / s + 1, (W + 2p - kw) / s + 1]`, rounded down.
+/// Convolution of `x [.., N, C, H, W]` with `w [O, C, kh, kw]` and an optional `bias [O]`, zero padding on all four
+/// sides: `[.., N, O, (H + 2p - kh) / s + 1, (W + 2p - kw) / s + 1]`, rounded down.
 ///
 /// # Errors
 /// Shapes that do not fit together, an empty operand, a kernel larger than the padded input, stride 0, a tensor
@@ -118,54 +136,135 @@ pub fn conv2d(
     stride: usize,
     padding: usize,
 ) -> Result<Tensor> {
-    let geometry = Geometry::new(x, w, bias, stride, padding)?;
-    let g = geometry;
+    let g = Geometry::new(x, w, bias, stride, padding)?;
     let (x, w) = (operand(OP, x)?, operand(OP, w)?);
-    let shape = (g.batch, g.c_out, g.h_out, g.w_out);
+    let mut shape = x.dims().to_vec();
+    let rank = shape.len();
+    shape[rank - 3..].copy_from_slice(&[g.c_out, g.h_out, g.w_out]);
+    let whole = move |x: &[f32], w: &[f32], dy: &[f32], needs| {
+        let sample = g.y_sample();
+        backward(&g, x, w, needs, |n, use_it| use_it(&dy[n * sample..(n + 1) * sample]))
+    };
     let Some(bias) = bias else {
         let y = forward(&g, view(OP, &x)?.slice()?, view(OP, &w)?.slice()?, None);
         return record2(OP, [&x, &w], y, shape, move |args| {
-            let [x, w] = args.inputs;
-            let dx = args.needs[0].then(|| backward_x(&g, w, args.grad));
-            let dw = args.needs[1].then(|| backward_w(&g, x, args.grad));
-            Ok([dx, dw])
+            let ([x, w], [need_x, need_w]) = (args.inputs, args.needs);
+            let gradients = whole(x, w, args.grad, [need_x, need_w, false]);
+            Ok([gradients.dx, gradients.dw])
         });
     };
     let bias = operand(OP, bias)?;
     let y = forward(&g, view(OP, &x)?.slice()?, view(OP, &w)?.slice()?, Some(view(OP, &bias)?.slice()?));
     record3(OP, [&x, &w, &bias], y, shape, move |args| {
         let [x, w, _] = args.inputs;
-        let dx = args.needs[0].then(|| backward_x(&g, w, args.grad));
-        let dw = args.needs[1].then(|| backward_w(&g, x, args.grad));
-        let db = args.needs[2].then(|| backward_bias(g.c_out, g.y_plane(), args.grad));
-        Ok([dx, dw, db])
+        let gradients = whole(x, w, args.grad, args.needs);
+        Ok([gradients.dx, gradients.dw, gradients.db])
     })
-}
-
-/// Runs a function of `direct` where it applies, of `im2col` elsewhere.
-macro_rules! dispatch {
-    ($function:ident($g:expr, $($argument:expr),*)) => {{
-        #[cfg(target_arch = "x86_64")]
-        if direct::applies($g) {
-            return direct::$function($g, $($argument),*);
-        }
-        im2col::$function($g, $($argument),*)
-    }};
 }
 
 /// `y [N, O, OH, OW]`.
 pub(crate) fn forward(g: &Geometry, x: &[f32], w: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
-    dispatch!(forward(g, x, w, bias))
+    let forward = Forward::new(g, w, bias);
+    let mut y = vec![0.0; g.batch * g.y_sample()];
+    y.par_chunks_mut(g.y_sample()).zip(x.par_chunks(g.x_sample())).for_each(|(y, x)| forward.sample(x, y));
+    y
 }
 
 /// `dx [N, C, H, W]`.
 pub(crate) fn backward_x(g: &Geometry, w: &[f32], dy: &[f32]) -> Vec<f32> {
-    dispatch!(backward_x(g, w, dy))
+    let backward = BackwardX::new(g, w);
+    let mut dx = vec![0.0; g.batch * g.x_sample()];
+    dx.par_chunks_mut(g.x_sample())
+        .zip(dy.par_chunks(g.y_sample()))
+        .for_each(|(dx, dy)| backward.sample(dy, dx));
+    dx
 }
 
 /// `dw [O, C, kh, kw]`.
 pub(crate) fn backward_w(g: &Geometry, x: &[f32], dy: &[f32]) -> Vec<f32> {
-    dispatch!(backward_w(g, x, dy))
+    let backward = BackwardW::new(g);
+    let sums = parallel::sum_over(g.batch, backward.sums_len(), |n, sums| {
+        let x = &x[n * g.x_sample()..(n + 1) * g.x_sample()];
+        backward.sample(x, &dy[n * g.y_sample()..(n + 1) * g.y_sample()], sums);
+    });
+    backward.finish(sums)
+}
+
+/// Gradients of a convolution; what was not asked for is absent.
+pub(crate) struct Gradients {
+    pub dx: Option<Vec<f32>>,
+    pub dw: Option<Vec<f32>>,
+    pub db: Option<Vec<f32>>,
+}
+
+/// `dx`, `dw` and `db`, as `needs` asks for them, in one pass over the samples: `dy(n, use_it)` hands sample `n` of the
+/// result's gradient to `use_it`.
+pub(crate) fn backward(
+    g: &Geometry,
+    x: &[f32],
+    w: &[f32],
+    needs: [bool; 3],
+    dy: impl Fn(usize, &mut dyn FnMut(&[f32])) + Sync,
+) -> Gradients {
+    let (by_x, by_w) = (needs[0].then(|| BackwardX::new(g, w)), BackwardW::new(g));
+    let per_part = g.batch.div_ceil(parallel::MOST_PARTIAL_SUMS);
+    let parts = g.batch.div_ceil(per_part);
+    let mut dx = vec![0.0; if needs[0] { x.len() } else { 0 }];
+    let mut dx_parts: Vec<&mut [f32]> = dx.chunks_mut(per_part * g.x_sample()).collect();
+    dx_parts.resize_with(parts, Default::default);
+    let sums: Vec<[Vec<f32>; 2]> = dx_parts
+        .into_par_iter()
+        .enumerate()
+        .map(|(part, dx)| {
+            let mut dw = vec![0.0; if needs[1] { by_w.sums_len() } else { 0 }];
+            let mut db = vec![0.0; if needs[2] { g.c_out } else { 0 }];
+            let mut dx = dx.chunks_exact_mut(g.x_sample());
+            for n in part * per_part..((part + 1) * per_part).min(g.batch) {
+                dy(n, &mut |dy| {
+                    if needs[1] {
+                        by_w.sample(&x[n * g.x_sample()..(n + 1) * g.x_sample()], dy, &mut dw);
+                    }
+                    for (db, plane) in db.iter_mut().zip(dy.chunks_exact(g.y_plane())) {
+                        *db += parallel::sum(plane) as f32;
+                    }
+                    if let (Some(by_x), Some(dx)) = (&by_x, dx.next()) {
+                        by_x.sample(dy, dx);
+                    }
+                });
+            }
+            [dw, db]
+        })
+        .collect();
+    let [dw, db] = sums
+        .into_iter()
+        .reduce(|mut total, part| {
+            for (total, part) in total.iter_mut().zip(part) {
+                total.iter_mut().zip(part).for_each(|(total, part)| *total += part);
+            }
+            total
+        })
+        .unwrap_or_default();
+    Gradients {
+        dx: needs[0].then_some(dx),
+        dw: needs[1].then(|| by_w.finish(dw)),
+        db: needs[2].then_some(db),
+    }
+}
+
+thread_local! {
+    static SAMPLE: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Runs `f` on this thread's memory for one sample of `len` elements, whose content is whatever was there.
+pub(crate) fn with_sample<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
+    // Taken out for the call rather than borrowed, so that rayon may run another part on this thread inside `f`.
+    let mut sample = SAMPLE.take();
+    if sample.len() < len {
+        sample.resize(len, 0.0);
+    }
+    let result = f(&mut sample[..len]);
+    SAMPLE.set(sample);
+    result
 }
 
 /// `db[o] = sum_{n, r, c} dy[n, o, r, c]` for `dy [N, O, plane]`.
@@ -180,39 +279,56 @@ pub(crate) fn backward_bias(c_out: usize, plane: usize, dy: &[f32]) -> Vec<f32> 
 
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
+    use super::method::Method;
     use super::*;
 
-    /// The direct kernels and im2col give the same sums of products, in another order: to f32 rounding.
+    /// All methods give the same sums of products, in another order: to f32 rounding.
     #[test]
-    fn direct_equals_im2col() {
+    fn every_method_equals_im2col() {
         let mut stream = ipnet_rng::Stream::named(3, "direct");
-        for (channels, [h, w], padding) in
-            [([1, 1], [1, 1], 1), ([2, 32], [17, 64], 1), ([33, 70], [9, 13], 2), ([5, 24], [8, 3], 0)]
-        {
+        let mut compared = [0; 2];
+        for (channels, [h, w], padding) in [
+            ([1, 1], [1, 1], 1),
+            ([2, 32], [17, 64], 1),
+            ([33, 70], [9, 13], 2),
+            ([5, 24], [8, 3], 0),
+            ([33, 70], [9, 15], 1),
+            ([8, 9], [7, 29], 0),
+            ([17, 8], [6, 30], 2),
+            ([32, 64], [16, 16], 1),
+        ] {
             let mut g = Geometry::same(3, channels[0], channels[1], h, w, 3);
             (g.padding, g.h_out, g.w_out) = (padding, h + 2 * padding - 2, w + 2 * padding - 2);
             if !direct::applies(&g) {
-                eprintln!(
-                    "skipped: this processor has no AVX2 and FMA, direct convolution is never used here"
-                );
+                eprintln!("skipped: this processor has no AVX2 and FMA, im2col is the only method used here");
                 return;
             }
             let mut draw = |len| (0..len).map(|_| stream.normal() as f32).collect::<Vec<f32>>();
-            let (x, kernel, bias) = (draw(3 * g.x_sample()), draw(g.w_len()), draw(g.c_out));
-            let dy = draw(3 * g.y_sample());
-            let pairs = [
-                (
-                    direct::forward(&g, &x, &kernel, Some(&bias)),
-                    im2col::forward(&g, &x, &kernel, Some(&bias)),
-                ),
-                (direct::backward_x(&g, &kernel, &dy), im2col::backward_x(&g, &kernel, &dy)),
-                (direct::backward_w(&g, &x, &dy), im2col::backward_w(&g, &x, &dy)),
-            ];
-            for (a, b) in pairs {
-                let scale = b.iter().fold(1e-30, |m: f32, b| m.max(b.abs()));
-                assert_eq!(a.len(), b.len());
-                assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() <= 1e-5 * scale), "{g:?}");
+            let (x, kernel, bias) = (draw(g.x_sample()), draw(g.w_len()), draw(g.c_out));
+            let dy = draw(g.y_sample());
+            let all = |method| {
+                let mut y = vec![f32::NAN; g.y_sample()];
+                let mut dx = vec![f32::NAN; g.x_sample()];
+                Forward::by(method, &g, &kernel, Some(&bias)).sample(&x, &mut y);
+                BackwardX::by(method, &g, &kernel).sample(&dy, &mut dx);
+                let backward = BackwardW::by(method, &g);
+                let mut sums = vec![0.0; backward.sums_len()];
+                backward.sample(&x, &dy, &mut sums);
+                [y, dx, backward.finish(sums)]
+            };
+            let expected = all(Method::Im2col);
+            let winograd = winograd::applies(&g).then_some(Method::Winograd);
+            for method in [Some(Method::Direct), winograd].into_iter().flatten() {
+                compared[usize::from(method == Method::Winograd)] += 1;
+                for (a, b) in all(method).iter().zip(&expected) {
+                    let scale = b.iter().fold(1e-30, |m: f32, b| m.max(b.abs()));
+                    assert_eq!(a.len(), b.len());
+                    let worst = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                    assert!(worst <= 1e-5 * scale && !worst.is_nan(), "{method:?} {g:?}: off by {worst}");
+                    assert!(a.iter().all(|a| a.is_finite()), "{method:?} {g:?}");
+                }
             }
         }
+        assert!(compared[0] == 8 && compared[1] >= 3, "{compared:?}");
     }
 }

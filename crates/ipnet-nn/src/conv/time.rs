@@ -2,13 +2,16 @@
 //!
 //! `y[t, b, o, :] = bias[o] + sum_u w[o, :, u] . x[t + u - k/2, b, :, :]`.
 //!
-//! Design decision: no patches are copied; for each offset `u` the matrix `w[:, :, u]` multiplies the sample of that
-//! time, `[O, C] x [C, space]`, and the products add up in place.
+//! Design decision: `y` and `dx` of a sample are one product of the weight, `[O, taps C]`, with the samples that it reads,
+//! panel by panel of 24 pixels that are copied together first (`taps`); without AVX2, and for `dw`, one product for each
+//! offset `u`, `[O, C] x [C, space]`, that adds up in place.
 
 use candle_core::Tensor;
 use rayon::prelude::*;
 
 use super::backward_bias;
+#[cfg(target_arch = "x86_64")]
+use super::taps;
 use crate::autograd::{operand, record2, record3, view};
 use crate::error::{Error, Result};
 use crate::matmul::{Mat, matmul};
@@ -84,9 +87,15 @@ pub fn conv_time(x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Result<Tensor
 }
 
 fn forward(e: &Extent, x: &[f32], w: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
-    let (x_sample, y_sample) = (e.c_in * e.space, e.c_out * e.space);
-    let mut y = vec![0.0; e.steps * e.batch * y_sample];
-    y.par_chunks_mut(y_sample).enumerate().for_each(|(sample, y)| {
+    let mut y = vec![0.0; e.steps * e.batch * e.c_out * e.space];
+    #[cfg(target_arch = "x86_64")]
+    if taps::applies() {
+        let packed = taps::pack([e.c_out, e.k, e.c_in], |o, u, i| w[(o * e.c_in + i) * e.k + u]);
+        correlate(e, [e.c_in, e.c_out], x, &packed, bias, false, &mut y);
+        return y;
+    }
+    let x_sample = e.c_in * e.space;
+    y.par_chunks_mut(e.c_out * e.space).enumerate().for_each(|(sample, y)| {
         if let Some(bias) = bias {
             for (plane, &bias) in y.chunks_exact_mut(e.space).zip(bias) {
                 plane.fill(bias);
@@ -101,15 +110,39 @@ fn forward(e: &Extent, x: &[f32], w: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
 }
 
 fn backward_x(e: &Extent, w: &[f32], dy: &[f32]) -> Vec<f32> {
-    let (x_sample, y_sample) = (e.c_in * e.space, e.c_out * e.space);
-    let mut dx = vec![0.0; e.steps * e.batch * x_sample];
-    dx.par_chunks_mut(x_sample).enumerate().for_each(|(sample, dx)| {
+    let mut dx = vec![0.0; e.steps * e.batch * e.c_in * e.space];
+    #[cfg(target_arch = "x86_64")]
+    if taps::applies() {
+        let packed = taps::pack([e.c_in, e.k, e.c_out], |i, u, o| w[(o * e.c_in + i) * e.k + u]);
+        correlate(e, [e.c_out, e.c_in], dy, &packed, None, true, &mut dx);
+        return dx;
+    }
+    let y_sample = e.c_out * e.space;
+    dx.par_chunks_mut(e.c_in * e.space).enumerate().for_each(|(sample, dx)| {
         for (u, source) in e.taps(sample, true) {
             let dy = Mat::rows(&dy[source * y_sample..(source + 1) * y_sample], e.space);
             matmul([e.c_in, e.c_out, e.space], e.tap(w, u).t(), dy, dx, e.space, true);
         }
     });
     dx
+}
+
+/// `y [T, B, M, ..]` of `x [T, B, K, ..]` by `taps`.
+#[cfg(target_arch = "x86_64")]
+fn correlate(
+    e: &Extent,
+    [c_in, c_out]: [usize; 2],
+    x: &[f32],
+    packed: &[f32],
+    bias: Option<&[f32]>,
+    mirrored: bool,
+    y: &mut [f32],
+) {
+    let x_sample = c_in * e.space;
+    y.par_chunks_mut(c_out * e.space).enumerate().for_each(|(sample, y)| {
+        let taps = e.taps(sample, mirrored).map(|(u, at)| (u, &x[at * x_sample..(at + 1) * x_sample]));
+        taps::correlate(y, [c_out, e.k, c_in], taps.collect::<Vec<_>>().as_slice(), packed, bias);
+    });
 }
 
 fn backward_w(e: &Extent, x: &[f32], dy: &[f32]) -> Vec<f32> {

@@ -3,6 +3,7 @@
 mod basics;
 mod convolution;
 mod refusals;
+mod stage;
 mod support;
 mod temporal;
 mod threads;

@@ -1,6 +1,7 @@
 //! The same bits in pools of one, two and seven threads.
 
 use candle_core::Tensor;
+use ipnet_kernel::LifConfig;
 use ipnet_nn::*;
 
 use crate::support::{Array, values};
@@ -50,6 +51,9 @@ fn step_over_time() -> Vec<u32> {
         ("gamma", &[4]),
         ("state", &[4, 1, 3, 3]),
         ("lstm", &[42, 42]),
+        ("wide", &[16, 4, 3, 3]),
+        ("narrow", &[4, 16, 3, 3]),
+        ("bias", &[16]),
     ]
     .iter()
     .map(|(name, dims)| Array::normal(&format!("threads/{name}"), dims).scaled(0.2, 0.1).var())
@@ -57,6 +61,9 @@ fn step_over_time() -> Vec<u32> {
     let h = ema_scan(&x, &vars[0]).unwrap();
     let h = conv_time(&h, &vars[1], None).unwrap();
     let h = conv3d(&h, &vars[2], Some(&vars[3]), 1, 1).unwrap();
+    let decay = Neurons::Lif { decay: &vars[8], config: &LifConfig::default() };
+    let h = conv_stage(&h, &vars[6], &vars[8], 1, decay, 1).unwrap();
+    let h = conv_stage(&h, &vars[7], &vars[3], 1, Neurons::Relu, 1).unwrap();
     let h = group_norm(&h.flatten(0, 1).unwrap(), &vars[3], &vars[3], 2, 1e-5).unwrap();
     let h = h.reshape((steps, batch, 4, 6, 7)).unwrap();
     let h = conv_lstm_scan(&h, &vars[4]).unwrap().flatten_from(2).unwrap();

@@ -7,10 +7,13 @@
 //! kit        -> run                                   a burst of at least 50 ms; answers {"s": .., "cpu": ..} per call
 //! kit        -> quit                                  answers {"rss_mb": peak} and ends
 //! ```
+//! `peer_bench PEER --bench conv_step --check FILE` prints losses instead: see `conv_step`.
+//!
 //! The kit's parameter `malloc` says where results go. `warm`: into buffers the caller keeps, as the kernels
 //! allow. `default`: into a fresh tensor a call, through candle and its autograd, with the allocator of the
 //! `ipnet` program (mimalloc): a user's call as shipped.
 
+mod conv_step;
 mod event_decode;
 mod event_to_frames;
 mod kit_events;
@@ -21,7 +24,10 @@ use std::io::{BufRead, Write};
 use std::time::{Duration, Instant};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: ipnet_nn::Keeping<mimalloc::MiMalloc> = ipnet_nn::Keeping::new(mimalloc::MiMalloc);
+
+/// Training steps whose losses `--check` prints.
+const CHECKED_STEPS: usize = 10;
 
 const BURST: Duration = Duration::from_millis(50);
 
@@ -45,6 +51,7 @@ fn prepare(arguments: &[String]) -> Result<Prepared, Refused> {
     };
     let (bench, params) = (value("--bench")?, serde_json::from_str::<Value>(value("--params")?)?);
     match bench.as_str() {
+        "conv_step" => conv_step::prepare(peer, &params),
         "event_decode" => event_decode::prepare(&params),
         "event_to_frames" => event_to_frames::prepare(&params),
         "neuron_scan" => neuron_scan::prepare(peer, &params),
@@ -81,6 +88,14 @@ fn burst(call: &mut dyn FnMut()) -> Value {
 fn main() -> std::io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let mut out = std::io::stdout();
+    if let [peer, bench, name, check, file] = &arguments[..]
+        && [bench.as_str(), name, check] == ["--bench", "conv_step", "--check"]
+    {
+        return match conv_step::losses(peer, std::path::Path::new(file), CHECKED_STEPS) {
+            Ok(losses) => writeln!(out, "{losses}"),
+            Err(why) => Err(std::io::Error::other(why.to_string())),
+        };
+    }
     let mut prepared = match prepare(&arguments) {
         Ok(prepared) => prepared,
         Err(why) => {

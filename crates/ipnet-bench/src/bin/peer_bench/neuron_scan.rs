@@ -16,11 +16,14 @@ use serde_json::{Value, json};
 use std::hint::black_box;
 use std::sync::Arc;
 
-const GAIN: f32 = 0.35;
-const BIAS: f32 = 0.45;
+/// Volts per unit of drive in the kit's step law.
+pub const GAIN: f32 = 0.35;
+/// Volts of the probe pulse in the kit's step law.
+pub const BIAS: f32 = 0.45;
 const CHECKED: usize = 4096;
 
-fn law() -> StepLaw {
+/// The step law with the constants of the kit's `ip_ops.py`.
+pub fn law() -> StepLaw {
     StepLaw {
         dt_s: 1.0,
         t_amb_k: 2.0,
@@ -203,7 +206,8 @@ fn copy(setting: Setting) -> Work {
     (json!(null), Box::new(call))
 }
 
-const LIF_DECAY: f32 = 0.9;
+/// Decay of the membrane in the kit's LIF.
+pub const LIF_DECAY: f32 = 0.9;
 
 fn lif(setting: Setting) -> Result<Work, Refused> {
     let Setting { steps, neurons, backward, warm, x, g } = setting;
