@@ -14,8 +14,8 @@
 //! Numbers are stored as f32; sums that run over a whole batch are carried in f64 or in fixed partial sums.
 
 mod activation;
-mod add_relu;
 mod adam;
+mod add_relu;
 mod autograd;
 mod buffers;
 mod conv;
@@ -37,8 +37,8 @@ mod stage;
 mod time;
 
 pub use activation::relu;
-pub use add_relu::add_relu;
 pub use adam::{AdamStep, Moments};
+pub use add_relu::add_relu;
 pub use conv::{conv_time, conv2d, conv3d};
 pub use dropout::{DropoutAt, dropout};
 pub use ema::ema_scan;

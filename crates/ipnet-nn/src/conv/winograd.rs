@@ -97,17 +97,15 @@ pub(crate) fn pack(c_out: usize, c_in: usize, at: impl Fn(usize, usize, usize) -
     let mut packed = vec![0.0; FREQUENCIES * blocks * c_in * TILE_CHANNELS];
     for o in 0..c_out {
         for i in 0..c_in {
-            // G w, then (G w) G^T.
-            let mut rows = [[0.0; 3]; 4];
-            for v in 0..3 {
-                let [a, b, c] = [at(o, i, v), at(o, i, 3 + v), at(o, i, 6 + v)];
+            // G of three numbers; G w column by column, then (G w) G^T row by row.
+            let spread = |[a, b, c]: [f32; 3]| {
                 let half_sum = 0.5 * (a + c);
-                [rows[0][v], rows[1][v], rows[2][v], rows[3][v]] =
-                    [a, half_sum + 0.5 * b, half_sum - 0.5 * b, c];
-            }
-            for (row, [a, b, c]) in rows.into_iter().enumerate() {
-                let half_sum = 0.5 * (a + c);
-                for (column, u) in [a, half_sum + 0.5 * b, half_sum - 0.5 * b, c].into_iter().enumerate() {
+                [a, half_sum + 0.5 * b, half_sum - 0.5 * b, c]
+            };
+            let columns: [[f32; 4]; 3] =
+                std::array::from_fn(|v| spread([at(o, i, v), at(o, i, 3 + v), at(o, i, 6 + v)]));
+            for row in 0..4 {
+                for (column, u) in spread(columns.map(|column| column[row])).into_iter().enumerate() {
                     let block = (row * 4 + column) * blocks + o / TILE_CHANNELS;
                     packed[(block * c_in + i) * TILE_CHANNELS + o % TILE_CHANNELS] = u;
                 }
