@@ -42,10 +42,16 @@ pub enum Error {
     },
     /// The neurons of a stage refused their setting or buffers.
     #[error(transparent)]
-    Neurons(#[from] ipnet_kernel::Error),
+    Neurons(Box<ipnet_kernel::Error>),
     /// An error of candle itself.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
+}
+
+impl From<ipnet_kernel::Error> for Error {
+    fn from(error: ipnet_kernel::Error) -> Self {
+        Self::Neurons(Box::new(error))
+    }
 }
 
 impl From<Error> for candle_core::Error {
