@@ -2,6 +2,7 @@
 //!
 //! This is the first half of a sensitivity analysis, up to the step law; what a trained network makes of it takes training runs.
 
+use crate::set::Parameter;
 use crate::{Device, DeviceSet, StepLaw, reduce_device};
 
 /// The step law at three points of use; probabilities at an amplitude that switches the nominal cold junction with 10 %.
@@ -59,5 +60,91 @@ impl DeviceSet {
             Sensitivity { key, behaviour }
         });
         Ok((behaviour(&law, amplitude_v), moved.collect()))
+    }
+}
+
+/// A set with one assumed parameter moved, as a file that extends it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Variant {
+    /// Key of the parameter.
+    pub key: &'static str,
+    /// What its value was multiplied with.
+    pub factor: f64,
+    /// The set, as TOML.
+    pub toml: String,
+}
+
+impl DeviceSet {
+    /// The sets in which one assumed parameter of this one is multiplied with `factor`, each extending `base` (a preset's name or a path, this
+    /// set's own), and the keys that are left out with the reason in words: the moved value makes no device, or the step law stays as it was.
+    /// A parameter whose value is 0 is left out too.
+    ///
+    /// # Errors
+    /// In words: why this set has no step law.
+    pub fn variants(
+        &self,
+        base: &str,
+        factor: f64,
+    ) -> Result<(Vec<Variant>, Vec<(&'static str, String)>), String> {
+        let law = self.reduce().map_err(|error| error.to_string())?.law;
+        let (mut variants, mut left_out) = (Vec::new(), Vec::new());
+        let assumed = self.parameters.iter().filter(|(_, p)| p.assumed_because.is_some() && p.value != 0.0);
+        for (key, p) in assumed {
+            let toml = self.variant(base, key, p, factor);
+            let moved = Self::from_toml(key, &toml).and_then(|set| set.reduce());
+            match moved {
+                Ok(moved) if moved.law == law => left_out.push((*key, "the step law is the same".into())),
+                Ok(_) => variants.push(Variant { key, factor, toml }),
+                Err(error) => left_out.push((*key, error.to_string())),
+            }
+        }
+        Ok((variants, left_out))
+    }
+
+    fn variant(&self, base: &str, key: &str, p: &Parameter, factor: f64) -> String {
+        let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
+        let spread = |name: &str, sigma: f64| match sigma > 0.0 {
+            true => format!(", {name} = {sigma:e}"),
+            false => String::new(),
+        };
+        format!(
+            "name = {:?}\nextends = {base:?}\n\n[{section}]\n{name} = {{ value = {:e}, assumed = true, reason = {:?}{}{} }}\n",
+            format!("{}, {key} x {factor}", self.name),
+            factor * p.value,
+            format!("{factor} times the value of {}, to see what hangs on it", self.name),
+            spread("sigma_d2d", p.sigma_d2d),
+            spread("sigma_c2c", p.sigma_c2c),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A variant differs from its base in the one value, keeps its spreads, and says that it is assumed.
+    #[test]
+    fn a_variant_moves_one_value() {
+        let base = DeviceSet::load("default").unwrap();
+        let (variants, refused) = base.variants("default", 1.25).unwrap();
+        assert!(variants.len() >= 10, "{refused:?}");
+        for variant in &variants {
+            let set = DeviceSet::from_toml(variant.key, &variant.toml).unwrap();
+            for (key, p) in &set.parameters {
+                let was = &base.parameters[key];
+                let factor = if *key == variant.key { 1.25 } else { 1.0 };
+                assert!(
+                    (p.value / was.value - factor).abs() < 1e-12 || p.value == was.value && factor == 1.0,
+                    "{key}"
+                );
+                assert_eq!((p.sigma_d2d, p.sigma_c2c), (was.sigma_d2d, was.sigma_c2c), "{key}");
+            }
+            assert!(set.parameters[variant.key].assumed_because.is_some());
+        }
+        let (_, refused) = base.variants("default", 1e3).unwrap();
+        assert!(
+            refused.iter().any(|(key, reason)| *key == "thermal.ambient_k" && reason.contains("Curie")),
+            "{refused:?}"
+        );
     }
 }

@@ -32,6 +32,7 @@ enum Command {
     /// Make recordings of synthetic scenes in the official file formats
     Synth(cmd::synth::Synth),
     Train(Box<cmd::train::Train>),
+    Verify(cmd::verify::Verify),
 }
 
 /// Lets a reader that closes the pipe early (`| head`) end the program quietly, as other tools do, instead of by a

@@ -38,15 +38,30 @@ fn a_set_with_a_mistake_is_refused_with_its_line() {
 }
 
 #[test]
-fn plot_writes_six_figures() {
+fn plot_writes_six_figures_twice() {
     let dir = tempfile::tempdir().unwrap();
     let (code, files, message) = ipnet(&["plot", "default", "-o", dir.path().to_str().unwrap()]);
     assert_eq!(code, Some(0), "{message}");
-    assert_eq!(files.lines().count(), 6);
+    assert_eq!(files.lines().count(), 12);
     for file in files.lines() {
         let bytes = std::fs::read(file).unwrap();
-        assert!(bytes.starts_with(b"<svg") && bytes.len() > 2000, "{file}");
+        let start: &[u8] = if file.ends_with(".svg") { b"<svg" } else { b"\x89PNG\r\n" };
+        assert!(bytes.starts_with(start) && bytes.len() > 2000, "{file}");
     }
+}
+
+/// Each file names its parameter, loads, and is another device than the base; a factor that is none is refused.
+#[test]
+fn vary_writes_sets_that_load() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().to_str().unwrap();
+    let (code, files, message) = ipnet(&["vary", "default", "--factor", "1.25", "-o", out]);
+    assert_eq!(code, Some(0), "{message}");
+    let heat = files.lines().find(|file| file.ends_with("thermal.pole_1.r_k_per_w-x1.25.toml")).unwrap();
+    let (code, shown, _) = ipnet(&["show", heat]);
+    assert!(code == Some(0) && shown.contains("thermal.pole_1.r_k_per_w x 1.25"), "{shown}");
+    let (code, _, message) = ipnet(&["vary", "default", "--factor", "0", "-o", out]);
+    assert!(code == Some(2) && message.contains("above 0"), "{message}");
 }
 
 /// R(V) of a junction with RA 12 Ohm um^2 gives the RA back; what else was free is said to be held, and the new set loads.

@@ -16,6 +16,7 @@
 //! placed among them instead of being reproduced by a choice nobody sees. What a memory costs is shown beside what
 //! its whole network costs, because the backbone is the larger part of either.
 
+mod area;
 mod bill;
 mod device;
 mod ratio;
@@ -23,6 +24,7 @@ mod spatiotemporal;
 mod tables;
 mod technology;
 
+pub use area::{AreaTechnology, Layout, NeuronArea, PUBLISHED_AREAS, PublishedArea, area_table};
 pub use bill::{Bill, Placing, Store, bill};
 pub use device::{DeviceEnergy, PublishedPulse, published_pulses};
 pub use ratio::{ACCOUNTINGS, Accounting, Ratio, memory_energy_j, ratios};

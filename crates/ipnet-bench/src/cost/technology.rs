@@ -1,7 +1,7 @@
 //! Unit energies of a process, as TOML with a source for every number.
 
 use crate::{Error, Result};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::path::Path;
 
 const EMBEDDED: [(&str, &str); 2] = [
@@ -72,33 +72,48 @@ impl Technology {
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self> {
-        let malformed =
-            |line, expected, found| Error::Malformed { path: path.to_path_buf(), line, expected, found };
-        let technology: Self = toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
-            malformed(line, "a technology", error.message().to_owned())
-        })?;
+        let technology: Self = parse(path, text, "a technology")?;
         let e = &technology.energy;
-        for (key, number) in [
+        let numbers = [
             ("mac_j", &e.mac_j),
             ("op_j", &e.op_j),
             ("register_j", &e.register_j),
             ("sram_j", &e.sram_j),
             ("dram_j", &e.dram_j),
-        ] {
-            let line = 1 + text.lines().position(|line| line.trim_start().starts_with(key)).unwrap_or(0);
-            if !(number.value.is_finite() && number.value > 0.0) {
-                return Err(malformed(line, "an energy above 0 J", format!("{key} = {}", number.value)));
-            }
-            let explained = if number.assumed { &number.reason } else { &number.source };
-            if explained.as_ref().is_none_or(|text| text.trim().is_empty()) {
-                return Err(malformed(
-                    line,
-                    "a source, or assumed = true and a reason",
-                    format!("{key} with neither"),
-                ));
-            }
-        }
+        ];
+        check(path, text, "an energy above 0 J", &numbers)?;
         Ok(technology)
     }
+}
+
+/// Reads a table of sourced numbers; `expected` names it in errors.
+pub(super) fn parse<T: DeserializeOwned>(path: &Path, text: &str, expected: &'static str) -> Result<T> {
+    toml::from_str(text).map_err(|error| Error::Malformed {
+        path: path.to_path_buf(),
+        line: error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count()),
+        expected,
+        found: error.message().to_owned(),
+    })
+}
+
+/// Refuses a number that is not above 0 (`expected` says so), and one with neither a source nor a reason.
+pub(super) fn check(
+    path: &Path,
+    text: &str,
+    expected: &'static str,
+    numbers: &[(&str, &Sourced)],
+) -> Result<()> {
+    for (key, number) in numbers {
+        let line = 1 + text.lines().position(|line| line.trim_start().starts_with(key)).unwrap_or(0);
+        let malformed =
+            |expected, found| Err(Error::Malformed { path: path.to_path_buf(), line, expected, found });
+        if !(number.value.is_finite() && number.value > 0.0) {
+            return malformed(expected, format!("{key} = {}", number.value));
+        }
+        let explained = if number.assumed { &number.reason } else { &number.source };
+        if explained.as_ref().is_none_or(|text| text.trim().is_empty()) {
+            return malformed("a source, or assumed = true and a reason", format!("{key} with neither"));
+        }
+    }
+    Ok(())
 }

@@ -12,6 +12,7 @@ mod confusion;
 mod curves;
 mod heatmap;
 mod panels;
+mod png;
 mod style;
 
 pub use bars::{BarSeries, Bars};
@@ -19,6 +20,7 @@ pub use confusion::Confusion;
 pub use curves::{Curve, CurvePoint, Curves};
 pub use heatmap::{HeatMap, shared_range};
 pub use panels::Panels;
+pub use png::png;
 
 use crate::{Error, Result};
 use plotters::coord::Shift;

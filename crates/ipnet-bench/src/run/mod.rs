@@ -22,11 +22,13 @@ mod atomic;
 mod host;
 mod manifest;
 mod metrics;
+mod verify;
 
 pub use atomic::write_atomic;
 pub use host::Host;
 pub use manifest::{DataSource, DeviceSet, Manifest, hash_bytes, hash_file};
 pub use metrics::{MetricLine, Metrics};
+pub use verify::{Check, Expectations, ExpectedCell, Verdict, check_table, verify};
 
 use crate::table::Table;
 use crate::{Error, Result};

@@ -103,3 +103,51 @@ fn a_broken_manifest_is_said_with_its_line() {
     let error = RunDir::create_or_resume(folder.path(), manifest("reproduce", &[1])).unwrap_err();
     assert!(matches!(error, Error::Malformed { line: 2, .. }), "{error}");
 }
+
+/// A finished run passes; then a table is altered, a figure is lost, a file is added, and each is a failed check by its name.
+#[test]
+fn verify_names_what_was_altered_lost_or_added() {
+    let folder = tempfile::tempdir().unwrap();
+    let run =
+        RunDir::create_or_resume(folder.path(), manifest("ipnet reproduce --tier quick", &[1])).unwrap();
+    let mut table = Table::new(["task", "memory", "accuracy_mean"]);
+    table.push(["digits", "ip", "0.955"]).unwrap();
+    run.write_table("accuracy", &table).unwrap();
+    run.write_figure("accuracy", "<svg/>").unwrap();
+    run.finish().unwrap();
+    let cell = |value: f64, data: Option<&str>| ExpectedCell {
+        table: "accuracy".into(),
+        row: [("task".into(), "digits".into()), ("memory".into(), "ip".into())].into(),
+        column: "accuracy_mean".into(),
+        value,
+        tolerance: 0.01,
+        data: data.map(str::to_owned),
+    };
+    let expected = |command: &str, cells: Vec<ExpectedCell>| Expectations {
+        command_starts_with: command.into(),
+        source: "by hand".into(),
+        cells,
+    };
+    let failed = |checks: &[Check]| -> Vec<String> {
+        checks.iter().filter(|c| c.verdict == Verdict::Failed).map(|c| c.what.clone()).collect()
+    };
+
+    // The manifest of this test names a device set by a hash of its own.
+    let device = vec!["device set default".to_owned()];
+    let good =
+        [expected("ipnet reproduce", vec![cell(0.96, None)]), expected("ipnet train", vec![cell(0.1, None)])];
+    let checks = verify(folder.path(), &good).unwrap();
+    assert_eq!(failed(&checks), device);
+    assert!(checks.iter().any(|c| c.found == "0.955" && c.verdict == Verdict::Passed), "{checks:?}");
+    let bad = [expected("ipnet reproduce", vec![cell(0.97, None), cell(0.1, Some("nmnist"))])];
+    let checks = verify(folder.path(), &bad).unwrap();
+    assert_eq!(failed(&checks).len(), 2);
+    assert!(checks.iter().any(|c| c.verdict == Verdict::NotRun && c.found.contains("nmnist")), "{checks:?}");
+
+    std::fs::write(folder.path().join("tables/accuracy.csv"), "task,memory,accuracy_mean\ndigits,ip,0.999\n")
+        .unwrap();
+    std::fs::remove_file(folder.path().join("figures/accuracy.svg")).unwrap();
+    std::fs::write(folder.path().join("jobs/extra.toml"), "").unwrap();
+    let found = failed(&verify(folder.path(), &[]).unwrap());
+    assert_eq!(found[1..], ["figures/accuracy.svg", "tables/accuracy.csv", "jobs/extra.toml"]);
+}

@@ -1,17 +1,17 @@
-//! `ipnet cost`: the energy of one inference, and the ratios between memories under every accounting.
+//! `ipnet cost`: the energy of one inference, the ratios between memories under every accounting, and the area of a neuron.
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use ipnet_bench::cost::{
-    DeviceEnergy, PublishedPulse, Technology, energy_table, placed, published_pulses, ratio_table, ratios,
-    spatiotemporal,
+    AreaTechnology, DeviceEnergy, PUBLISHED_AREAS, PublishedPulse, Technology, area_table, energy_table,
+    placed, published_pulses, ratio_table, ratios, spatiotemporal,
 };
-use ipnet_device::DeviceSet;
+use ipnet_device::{DeviceSet, preset_names};
 use ipnet_zoo::{InputShape, Memory, NetSpec, Network, OpCounts, Placement, TemporalNet};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// Energy of one inference, term by term, and what one memory costs over another
+/// Energy of one inference, term by term, what one memory costs over another, and the area of a neuron
 ///
 /// Counts operations and accesses of the same backbone with no memory, with IP neurons at the sensor, with an LSTM,
 /// and as a parallel 3D convolution, and bills them with a technology's unit energies and a device's pulses. Counts are dense:
@@ -24,6 +24,9 @@ pub struct Cost {
     /// Unit energies: horowitz-45nm, scaled-28nm or a TOML file
     #[arg(long, value_name = "NAME", default_value = "horowitz-45nm")]
     technology: String,
+    /// Layout rules for the area: area-28nm or a TOML file
+    #[arg(long, value_name = "NAME", default_value = "area-28nm")]
+    layout: String,
     /// MTJ parameter set: a preset's name or a TOML file
     #[arg(long, value_name = "SET", default_value = "default")]
     device: String,
@@ -56,6 +59,8 @@ enum What {
     Energy,
     /// Memory against memory under every accounting and pulse energy
     Ratios,
+    /// Silicon area of a neuron of every preset, bottom up, beside published ones
+    Area,
 }
 
 /// The abstract's ratios: memory power of an LSTM and of a parallel 3D convolution over that of the IP neurons.
@@ -64,6 +69,9 @@ const PUBLISHED: [f64; 2] = [2_874.0, 90_920.0];
 impl Cost {
     /// Runs it.
     pub fn run(self) -> Result<ExitCode> {
+        if let What::Area = self.what {
+            return self.area();
+        }
         let technology = Technology::load(&self.technology)?;
         let set = DeviceSet::load(&self.device)?;
         let device = set.device();
@@ -111,6 +119,7 @@ impl Cost {
                     device.pulse.slot_s * self.steps as f64,
                 );
             }
+            What::Area => {}
             What::Ratios => {
                 let pulses: Vec<DeviceEnergy> = std::iter::once(own)
                     .chain(published_pulses().iter().map(PublishedPulse::per_slot))
@@ -128,6 +137,25 @@ impl Cost {
                     );
                 }
             }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// The set asked for first, then the presets.
+    fn area(&self) -> Result<ExitCode> {
+        let asked = DeviceSet::load(&self.device)?;
+        let others = preset_names().into_iter().filter(|name| *name != asked.name);
+        let sets = std::iter::once(Ok(asked.clone()))
+            .chain(others.map(DeviceSet::load))
+            .collect::<Result<Vec<_>, _>>()?;
+        let layout = AreaTechnology::load(&self.layout)?;
+        super::print_table(&area_table(&layout, &sets)?, self.json);
+        eprintln!(
+            "layout {}: {}; every number of it is in the file with its source or reason",
+            layout.name, layout.description
+        );
+        for published in PUBLISHED_AREAS {
+            eprintln!("{}: {:.1} um2, {}", published.name, 1e12 * published.area_m2, published.source);
         }
         Ok(ExitCode::SUCCESS)
     }

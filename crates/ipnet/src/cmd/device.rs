@@ -23,6 +23,7 @@ enum What {
     List(List),
     Show(Show),
     Plot(Plot),
+    Vary(Vary),
     Fit(Fit),
 }
 
@@ -45,7 +46,7 @@ struct Show {
     json: bool,
 }
 
-/// The curves of a device paper: heating, p against V, interval and width, the R-V loop. SVG.
+/// The curves of a device paper: heating, p against V, interval and width, the R-V loop. SVG and PNG.
 #[derive(Args)]
 struct Plot {
     /// Name of a preset, or a TOML file
@@ -53,6 +54,20 @@ struct Plot {
     set: String,
     /// Folder for the figures; made if it is not there
     #[arg(short, long, value_name = "DIR", default_value = "figures")]
+    out: PathBuf,
+}
+
+/// Sets in which one assumed parameter is moved, one file each: what a study of their weight trains with.
+#[derive(Args)]
+struct Vary {
+    /// Name of a preset, or a TOML file
+    #[arg(value_name = "SET")]
+    set: String,
+    /// What the value is multiplied with; several, separated by commas, make several files per parameter
+    #[arg(long, value_name = "FACTORS", value_delimiter = ',', default_value = "0.8,1.25")]
+    factor: Vec<f64>,
+    /// Folder for the sets; made if it is not there
+    #[arg(short, long, value_name = "DIR", default_value = "variants")]
     out: PathBuf,
 }
 
@@ -75,7 +90,7 @@ struct Fit {
     /// Parameters to fit, by key, separated by commas
     #[arg(long, value_name = "KEYS", value_delimiter = ',')]
     free: Vec<String>,
-    /// Folder for the residuals: residuals.csv, residuals.svg
+    /// Folder for the residuals: residuals.csv, residuals.svg, residuals.png
     #[arg(long, value_name = "DIR")]
     residuals: Option<PathBuf>,
 }
@@ -91,6 +106,7 @@ pub fn run(command: Device) -> anyhow::Result<ExitCode> {
                 println!("{}", path.display());
             }
         }
+        What::Vary(args) => vary(&args)?,
         What::Fit(args) => fit_set(&args)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -120,6 +136,36 @@ fn list(args: &List) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn vary(args: &Vary) -> anyhow::Result<()> {
+    let set = DeviceSet::load(&args.set)?;
+    let base = extended_as(&args.set)?;
+    if let Some(odd) = args.factor.iter().find(|factor| !(factor.is_finite() && **factor > 0.0)) {
+        anyhow::bail!("--factor: expected numbers above 0, found {odd}");
+    }
+    std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
+    for &factor in &args.factor {
+        let (variants, left_out) = set.variants(&base, factor).map_err(anyhow::Error::msg)?;
+        for (key, reason) in left_out {
+            eprintln!("left out: {key} x {factor}: {reason}");
+        }
+        for variant in variants {
+            let path = args.out.join(format!("{}-x{factor}.toml", variant.key));
+            std::fs::write(&path, variant.toml)
+                .with_context(|| format!("cannot write {}", path.display()))?;
+            println!("{}", path.display());
+        }
+    }
+    Ok(())
+}
+
+/// How a new set names the set it extends: a file by its full path, since the new one may lie in another folder.
+fn extended_as(set: &str) -> anyhow::Result<String> {
+    match preset_names().contains(&set) {
+        true => Ok(set.to_owned()),
+        false => Ok(std::fs::canonicalize(set)?.display().to_string()),
+    }
+}
+
 fn fit_set(args: &Fit) -> anyhow::Result<()> {
     let name = args.data.display().to_string();
     let base = DeviceSet::load(&args.base)?;
@@ -132,11 +178,7 @@ fn fit_set(args: &Fit) -> anyhow::Result<()> {
     let result = fit::fit(&base, &data, &free)?;
     print!("{}", result.table());
     let stem = args.out.file_stem().map_or("fitted".into(), |stem| stem.to_string_lossy());
-    // A base that is a file is named by its full path: the new set may lie in another folder.
-    let extends = match preset_names().contains(&args.base.as_str()) {
-        true => args.base.clone(),
-        false => std::fs::canonicalize(&args.base)?.display().to_string(),
-    };
+    let extends = extended_as(&args.base)?;
     let file = args.data.file_name().map_or(name.clone(), |file| file.to_string_lossy().into());
     std::fs::write(&args.out, result.to_toml(&stem, &extends, &file))
         .with_context(|| format!("cannot write {}", args.out.display()))?;

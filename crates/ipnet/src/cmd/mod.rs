@@ -11,6 +11,7 @@ pub mod reproduce;
 pub mod sweep;
 pub mod synth;
 pub mod train;
+pub mod verify;
 
 use crate::Command;
 use ipnet_bench::table::Table;
@@ -30,6 +31,7 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Sweep(command) => command.run(),
         Command::Synth(command) => synth::run(command),
         Command::Train(command) => command.run(),
+        Command::Verify(command) => command.run(),
     }
 }
 

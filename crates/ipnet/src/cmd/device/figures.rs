@@ -1,7 +1,7 @@
-//! Figures of a device and of a fit, as SVG.
+//! Figures of a device and of a fit, each as SVG and PNG.
 
 use anyhow::Context;
-use ipnet_bench::figure::{Curve, Curves, Panels, Plot, svg};
+use ipnet_bench::figure::{Curve, Curves, Panels, Plot, png, svg};
 use ipnet_device::curves::{self, Series};
 use ipnet_device::fit::{Fit, Measurement};
 use ipnet_device::{Device, DeviceSet};
@@ -85,10 +85,10 @@ pub fn write(set: &DeviceSet, dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut sheet = Panels { title: set.name.clone(), columns: 2, panel_px: (680, 400), plots: Vec::new() };
     for (name, plot) in figures(&device) {
-        files.push(write_one(&plot, dir, &format!("{}-{name}", set.name))?);
+        files.extend(write_one(&plot, dir, &format!("{}-{name}", set.name))?);
         sheet.plots.push(Box::new(plot));
     }
-    files.push(write_one(&sheet, dir, &format!("{}-sheet", set.name))?);
+    files.extend(write_one(&sheet, dir, &format!("{}-sheet", set.name))?);
     Ok(files)
 }
 
@@ -143,7 +143,7 @@ pub fn write_residuals(fit: &Fit, data: &[Measurement], dir: &Path) -> anyhow::R
         panel_px: (680, 400),
         plots: vec![Box::new(residuals), Box::new(agreement)],
     };
-    let mut files = vec![write_one(&sheet, dir, "residuals")?];
+    let mut files = write_one(&sheet, dir, "residuals")?;
     let csv = dir.join("residuals.csv");
     std::fs::write(&csv, fit.residual_csv(data))
         .with_context(|| format!("cannot write {}", csv.display()))?;
@@ -151,9 +151,14 @@ pub fn write_residuals(fit: &Fit, data: &[Measurement], dir: &Path) -> anyhow::R
     Ok(files)
 }
 
-fn write_one(plot: &dyn Plot, dir: &Path, name: &str) -> anyhow::Result<PathBuf> {
+fn write_one(plot: &dyn Plot, dir: &Path, name: &str) -> anyhow::Result<Vec<PathBuf>> {
     std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    let path = dir.join(format!("{name}.svg"));
-    std::fs::write(&path, svg(plot)?).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(path)
+    let text = svg(plot)?;
+    let files = [("svg", text.as_bytes().to_vec()), ("png", png(&text)?)];
+    let write = |(ending, bytes): (&str, Vec<u8>)| {
+        let path = dir.join(format!("{name}.{ending}"));
+        std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
+    };
+    files.into_iter().map(write).collect()
 }
