@@ -64,6 +64,7 @@ impl Plot for Bars {
         let n = self.groups.len() as f64;
         let error = || failed(&self.title);
         let mut chart = ChartBuilder::on(&area)
+            .margin_left(6)
             .margin_right(14)
             .margin_top(6)
             .x_label_area_size(46)

@@ -89,6 +89,7 @@ impl Plot for Curves {
         let (low, high) = self.y_range.unwrap_or_else(|| padded(all().flat_map(|p| [p.low, p.high, p.y])));
         let error = || failed(&self.title);
         let mut chart = ChartBuilder::on(&area)
+            .margin_left(6)
             .margin_right(18)
             .margin_top(6)
             .x_label_area_size(44)
