@@ -64,6 +64,14 @@ impl DataFolder {
 pub enum TaskName {
     /// Eleven gestures.
     Gestures11,
+    /// Eleven gestures and their time reversals; polarity as it is, which leaves a static cue: which polarity leads a moving edge.
+    Gestures22Keep,
+    /// The same with the polarity of reversed events flipped, as a camera that sees the film backwards would give it.
+    Gestures22Flip,
+    /// The same with polarities merged: nothing but the order of frames tells a gesture from its reversal.
+    Gestures22Merge,
+    /// Ten digits, polarities merged.
+    Digits10,
     /// Ten digits and their time reversals, polarities merged.
     DigitsInTime20,
 }
@@ -73,6 +81,10 @@ impl TaskName {
     pub fn name(self) -> &'static str {
         match self {
             Self::Gestures11 => "gestures-11",
+            Self::Gestures22Keep => "gestures-22-keep",
+            Self::Gestures22Flip => "gestures-22-flip",
+            Self::Gestures22Merge => "gestures-22-merge",
+            Self::Digits10 => "digits-10",
             Self::DigitsInTime20 => "digits-in-time-20",
         }
     }
@@ -81,8 +93,10 @@ impl TaskName {
     /// that an epoch has some dozens of updates.
     pub fn training(self) -> TrainConfig {
         let (epochs, batch) = match self {
-            Self::Gestures11 => (15, 16),
-            Self::DigitsInTime20 => (10, 32),
+            Self::Gestures11 | Self::Gestures22Keep | Self::Gestures22Flip | Self::Gestures22Merge => {
+                (15, 16)
+            }
+            Self::Digits10 | Self::DigitsInTime20 => (10, 32),
         };
         TrainConfig { epochs, batch, ..TrainConfig::default() }
     }
@@ -100,7 +114,14 @@ impl TaskName {
     }
 
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Gestures11, Self::DigitsInTime20];
+    pub const ALL: [Self; 6] = [
+        Self::Gestures11,
+        Self::Gestures22Keep,
+        Self::Gestures22Flip,
+        Self::Gestures22Merge,
+        Self::Digits10,
+        Self::DigitsInTime20,
+    ];
 
     /// Loads the task with the data set's own parts. Gestures are synthetic recordings, made once below `recordings`.
     ///
@@ -126,9 +147,12 @@ impl TaskName {
     /// As [`TaskName::load`].
     pub fn frames(self, data: Option<&DataFolder>, recordings: &Path) -> Result<FrameSet> {
         match (self, data.and_then(|data| data.nmnist.as_deref())) {
-            (Self::Gestures11, _) => synthetic_gestures(recordings),
-            (Self::DigitsInTime20, Some(folder)) => digits_in_time(folder),
-            (Self::DigitsInTime20, None) => Err(Error::Argument {
+            (Self::Gestures22Merge, _) => synthetic_gestures(recordings, Polarities::Merged),
+            (Self::Gestures11 | Self::Gestures22Keep | Self::Gestures22Flip, _) => {
+                synthetic_gestures(recordings, Polarities::Both)
+            }
+            (Self::Digits10 | Self::DigitsInTime20, Some(folder)) => digits(folder),
+            (Self::Digits10 | Self::DigitsInTime20, None) => Err(Error::Argument {
                 what: format!("task {}", self.name()),
                 expected: format!("--data (or {ENVIRONMENT}) with nmnist/Train/<digit>/*.bin"),
                 found: "no such folder".into(),
@@ -139,8 +163,10 @@ impl TaskName {
     /// What the reversed half of its classes does with polarity.
     fn direction(self) -> Option<Direction> {
         match self {
-            Self::Gestures11 => None,
-            Self::DigitsInTime20 => Some(Direction::Merge),
+            Self::Gestures11 | Self::Digits10 => None,
+            Self::Gestures22Keep => Some(Direction::Keep),
+            Self::Gestures22Flip => Some(Direction::Flip),
+            Self::Gestures22Merge | Self::DigitsInTime20 => Some(Direction::Merge),
         }
     }
 }
@@ -156,19 +182,19 @@ const GESTURE_SEED: u64 = 128;
 const STEPS: usize = 16;
 
 /// Eleven synthetic gestures, written in the official layout below `recordings` and read back.
-fn synthetic_gestures(recordings: &Path) -> Result<FrameSet> {
+fn synthetic_gestures(recordings: &Path, polarities: Polarities) -> Result<FrameSet> {
     let folder = recordings.join("gestures");
     let spec = GestureSpec { seed: GESTURE_SEED, ..GestureSpec::default() };
     generate(&spec, &folder)?;
     let dataset = DvsGesture::open(&folder)?;
-    let framing = Framing { steps: STEPS, window_us: None, polarities: Polarities::Both, shrink: 4 };
+    let framing = Framing { steps: STEPS, window_us: None, polarities, shrink: 4 };
     let mut frames = FrameSet::load(&dataset, framing, &|| ())?;
     frames.data = "synthetic".into();
     Ok(frames)
 }
 
-/// "Digits in time": 20 classes, each digit and its time reversal, polarities merged, 16 frames over 316 ms.
-fn digits_in_time(folder: &Path) -> Result<FrameSet> {
+/// Digits of N-MNIST, polarities merged, 16 frames over 316 ms.
+fn digits(folder: &Path) -> Result<FrameSet> {
     let dataset = NMnist::open(folder)?;
     let framing =
         Framing { steps: STEPS, window_us: Some(316_000), polarities: Polarities::Merged, shrink: 1 };

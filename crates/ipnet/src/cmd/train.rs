@@ -147,6 +147,18 @@ enum TaskArgument {
     /// Eleven gestures, synthetic recordings
     #[value(name = "gestures-11")]
     Gestures11,
+    /// Gestures and their time reversals, 22 classes, polarity as it is: a static cue remains
+    #[value(name = "gestures-22-keep")]
+    Gestures22Keep,
+    /// The same, polarity flipped with time
+    #[value(name = "gestures-22-flip")]
+    Gestures22Flip,
+    /// The same, polarities merged: only the order of frames tells a gesture from its reversal
+    #[value(name = "gestures-22-merge")]
+    Gestures22Merge,
+    /// N-MNIST digits, polarities merged (needs --data)
+    #[value(name = "digits-10")]
+    Digits10,
     /// N-MNIST digits and their time reversals, 20 classes, polarities merged (needs --data)
     #[value(name = "digits-in-time-20")]
     DigitsInTime20,
@@ -157,6 +169,10 @@ impl Train {
     pub fn run(self) -> Result<ExitCode> {
         let task = match self.task {
             TaskArgument::Gestures11 => TaskName::Gestures11,
+            TaskArgument::Gestures22Keep => TaskName::Gestures22Keep,
+            TaskArgument::Gestures22Flip => TaskName::Gestures22Flip,
+            TaskArgument::Gestures22Merge => TaskName::Gestures22Merge,
+            TaskArgument::Digits10 => TaskName::Digits10,
             TaskArgument::DigitsInTime20 => TaskName::DigitsInTime20,
         };
         let networks = self
