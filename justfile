@@ -62,6 +62,21 @@ test-nvrtc:
 bench-scan *ARGS:
     cargo bench --locked --profile dev -p ipnet-kernel --bench scan "$@"
 
+# What hangs on each assumed number of a device set: the network trained with the set as it is (three seeds) and with each
+# number moved (one seed), on N-MNIST in $IPNET_DATA; goes on where it was
+device-sensitivity SET="default" EPOCHS="5" DIR="results/device-sensitivity": build
+    #!/usr/bin/env bash
+    set -euo pipefail
+    ipnet="${CARGO_TARGET_DIR:-target}/debug/ipnet"
+    set="${1:-default}" epochs="${2:-5}" dir="${3:-results/device-sensitivity}"
+    "$ipnet" device vary "$set" --factor 0.8,1.25 --out "$dir/sets" >/dev/null
+    train() {
+        "$ipnet" train digits-in-time-20 --net 'memory = "ip", placement = "sensor"' \
+            --device "$1" --seeds "$2" --epochs "$epochs" --out "$dir/runs/$3" --json > "$dir/$3.json"
+    }
+    train "$set" 3 nominal
+    for file in "$dir"/sets/*.toml; do train "$file" 1 "$(basename "$file" .toml)"; done
+
 # All memories, and IP from the sensor to the head, on real N-MNIST in $IPNET_DATA: five folds, three seeds. It goes on where
 # it was; `just nmnist-table --table` shows what is done so far
 nmnist-table *ARGS: build

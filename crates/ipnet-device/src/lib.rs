@@ -24,7 +24,7 @@ pub use device::{Device, PulseScheme};
 pub use error::Error;
 pub use ode::dormand_prince;
 pub use reduce::{Reduction, ReductionError, reduce_device, reduction_error, reduction_over_widths};
-pub use sensitivity::{Behaviour, Sensitivity, Variant};
+pub use sensitivity::{Behaviour, Sensitivity, Variant, Variants};
 pub use set::{DeviceSet, Parameter, preset_names};
 pub use step_law::{Arrhenius, HeatPole, MAX_POLES, Spread, StepLaw, Switching, SwitchingTable};
 pub use switching::PulseOutcome;

@@ -74,31 +74,37 @@ pub struct Variant {
     pub toml: String,
 }
 
+/// What [`DeviceSet::variants`] gives.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Variants {
+    /// The sets.
+    pub sets: Vec<Variant>,
+    /// Keys that are left out, and why.
+    pub left_out: Vec<(&'static str, String)>,
+}
+
 impl DeviceSet {
     /// The sets in which one assumed parameter of this one is multiplied with `factor`, each extending `base` (a preset's name or a path, this
-    /// set's own), and the keys that are left out with the reason in words: the moved value makes no device, or the step law stays as it was.
-    /// A parameter whose value is 0 is left out too.
+    /// set's own). Left out, with the reason, is what makes no device and what leaves the step law as it was; a parameter whose value is 0 is
+    /// passed over.
     ///
     /// # Errors
     /// In words: why this set has no step law.
-    pub fn variants(
-        &self,
-        base: &str,
-        factor: f64,
-    ) -> Result<(Vec<Variant>, Vec<(&'static str, String)>), String> {
+    pub fn variants(&self, base: &str, factor: f64) -> Result<Variants, String> {
         let law = self.reduce().map_err(|error| error.to_string())?.law;
-        let (mut variants, mut left_out) = (Vec::new(), Vec::new());
+        let mut variants = Variants::default();
         let assumed = self.parameters.iter().filter(|(_, p)| p.assumed_because.is_some() && p.value != 0.0);
         for (key, p) in assumed {
             let toml = self.variant(base, key, p, factor);
-            let moved = Self::from_toml(key, &toml).and_then(|set| set.reduce());
-            match moved {
-                Ok(moved) if moved.law == law => left_out.push((*key, "the step law is the same".into())),
-                Ok(_) => variants.push(Variant { key, factor, toml }),
-                Err(error) => left_out.push((*key, error.to_string())),
+            match Self::from_toml(key, &toml).and_then(|set| set.reduce()) {
+                Ok(moved) if moved.law == law => {
+                    variants.left_out.push((*key, "the step law is the same".into()));
+                }
+                Ok(_) => variants.sets.push(Variant { key, factor, toml }),
+                Err(error) => variants.left_out.push((*key, error.to_string())),
             }
         }
-        Ok((variants, left_out))
+        Ok(variants)
     }
 
     fn variant(&self, base: &str, key: &str, p: &Parameter, factor: f64) -> String {
@@ -126,9 +132,9 @@ mod tests {
     #[test]
     fn a_variant_moves_one_value() {
         let base = DeviceSet::load("default").unwrap();
-        let (variants, refused) = base.variants("default", 1.25).unwrap();
-        assert!(variants.len() >= 10, "{refused:?}");
-        for variant in &variants {
+        let variants = base.variants("default", 1.25).unwrap();
+        assert!(variants.sets.len() >= 10, "{:?}", variants.left_out);
+        for variant in &variants.sets {
             let set = DeviceSet::from_toml(variant.key, &variant.toml).unwrap();
             for (key, p) in &set.parameters {
                 let was = &base.parameters[key];
@@ -141,7 +147,7 @@ mod tests {
             }
             assert!(set.parameters[variant.key].assumed_because.is_some());
         }
-        let (_, refused) = base.variants("default", 1e3).unwrap();
+        let refused = base.variants("default", 1e3).unwrap().left_out;
         assert!(
             refused.iter().any(|(key, reason)| *key == "thermal.ambient_k" && reason.contains("Curie")),
             "{refused:?}"

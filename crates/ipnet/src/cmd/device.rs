@@ -144,11 +144,11 @@ fn vary(args: &Vary) -> anyhow::Result<()> {
     }
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
     for &factor in &args.factor {
-        let (variants, left_out) = set.variants(&base, factor).map_err(anyhow::Error::msg)?;
-        for (key, reason) in left_out {
+        let variants = set.variants(&base, factor).map_err(anyhow::Error::msg)?;
+        for (key, reason) in variants.left_out {
             eprintln!("left out: {key} x {factor}: {reason}");
         }
-        for variant in variants {
+        for variant in variants.sets {
             let path = args.out.join(format!("{}-x{factor}.toml", variant.key));
             std::fs::write(&path, variant.toml)
                 .with_context(|| format!("cannot write {}", path.display()))?;
