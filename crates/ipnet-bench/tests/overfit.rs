@@ -5,6 +5,7 @@
 
 use candle_core::Tensor;
 use ipnet_bench::Result;
+use ipnet_bench::run::DataSource;
 use ipnet_bench::task::{Augment, Batch, Classification, FrameSet, Splits, Task};
 use ipnet_bench::train::{EpochRecord, Progress, TrainConfig, train};
 use ipnet_device::{DeviceSet, StepLaw};
@@ -95,6 +96,9 @@ impl Task for ByHeart {
     }
     fn score(&self, outputs: &[Vec<f32>], samples: &[usize]) -> f64 {
         self.task.score(outputs, samples)
+    }
+    fn source(&self) -> DataSource {
+        self.task.source()
     }
 }
 

@@ -144,7 +144,7 @@ fn memory_learns_the_direction_of_time_and_its_absence_cannot() {
     let direction = |memory, placement| {
         let spec = NetSpec::plain(memory, placement);
         let outcome = train(&task, &network(&task, spec), &config(12), 1, None, &mut Silent).unwrap();
-        task.direction_accuracy(&outcome.last.outputs, &task.splits().test).unwrap()
+        task.direction(&outcome.last.outputs, &task.splits().test).unwrap()
     };
     // Exactly half: a clip and its reversal get the same outputs, and each is right for one of the two.
     assert_eq!(direction(Memory::None, Placement::None), 0.5);
@@ -157,7 +157,7 @@ fn a_study_keeps_finished_jobs_and_its_metrics_in_order() {
     let device = device();
     let specs =
         [NetSpec::plain(Memory::None, Placement::None), NetSpec::plain(Memory::Ip, Placement::Sensor)];
-    let jobs = grid([(&task, config(2))], &specs, &device, &[1, 2]);
+    let jobs = grid([(&task as &dyn Task, config(2))], &specs, &device, &[1, 2]);
     let study = |name: &str, threads: usize| {
         let path: PathBuf = folder.path().join(name);
         let run = open_run(&path, "test", std::slice::from_ref(&device), &[1, 2]).unwrap();

@@ -119,14 +119,14 @@ fn a_killed_sweep_goes_on_and_eval_finds_what_training_reported() {
             let line = text.lines().find(|line| line.starts_with(&format!("{key} = "))).unwrap();
             line.split(" = ").nth(1).unwrap().parse().unwrap()
         };
-        assert_eq!(report["accuracy"].as_f64().unwrap(), stored("accuracy"), "{job}");
+        assert_eq!(report["score"].as_f64().unwrap(), stored("score"), "{job}");
         assert_eq!(report["direction"].as_f64().unwrap(), stored("direction"), "{job}");
-        assert_eq!(last["accuracy"].as_f64().unwrap(), stored("accuracy_last"), "{job}");
+        assert_eq!(last["score"].as_f64().unwrap(), stored("score_last"), "{job}");
         let rows = report["confusion"].as_array().unwrap();
         let diagonal: u64 = (0..20).map(|k| rows[k][k].as_u64().unwrap()).sum();
         let samples = report["samples"].as_u64().unwrap();
         assert_eq!(samples, 60);
-        assert!((diagonal as f64 / samples as f64 - stored("accuracy")).abs() < 1e-12);
+        assert!((diagonal as f64 / samples as f64 - stored("score")).abs() < 1e-12);
     }
 
     // Other recordings, another device and another sweep in the same folder are refused.

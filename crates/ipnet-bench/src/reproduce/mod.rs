@@ -15,7 +15,7 @@ use crate::Result;
 use crate::cognition::{self, CognitionConfig};
 use crate::study::{Effort, JobDevice, accuracy_table, grid, open_run, rows, run_with_progress};
 use crate::table::Table;
-use crate::task::{Classification, DataFolder, ENVIRONMENT, TaskName, dvs_gesture_clips};
+use crate::task::{Classification, DataFolder, ENVIRONMENT, Task, TaskName, dvs_gesture_clips};
 use crate::train::TrainConfig;
 use ipnet_device::DeviceSet;
 use ipnet_zoo::{Memory, NetSpec, Placement};
@@ -77,7 +77,7 @@ const NETWORKS: [(Memory, Placement); 4] = [
 
 /// A task and how its networks are trained.
 struct Entry {
-    task: Classification,
+    task: Box<dyn Task>,
     config: TrainConfig,
 }
 
@@ -121,14 +121,15 @@ pub fn reproduce(plan: &Plan) -> Result<Summary> {
         run.record_data(entry.task.source())?;
     }
     let specs = NETWORKS.map(|(memory, placement)| NetSpec::plain(memory, placement));
-    let tasks = entries.iter().map(|entry| (&entry.task, entry.config));
+    let tasks = entries.iter().map(|entry| (entry.task.as_ref(), entry.config));
     let jobs = grid(tasks, &specs, &device, &seeds);
     let results = run_with_progress(&run, &jobs, &Effort { threads: plan.threads, ..Effort::default() })?;
 
     let rows = rows(&jobs, &results);
     let accuracy = accuracy_table(&rows)?;
     run.write_table("accuracy", &accuracy)?;
-    let tasks: Vec<&Classification> = entries.iter().map(|entry| &entry.task).collect();
+    let tasks: Vec<&Classification> =
+        entries.iter().filter_map(|entry| entry.task.classification()).collect();
     let cognition = cognition::run(&CognitionConfig::quick(plan.device.clone()))?;
     for (name, table) in &cognition.tables {
         run.write_table(name, table)?;

@@ -1,12 +1,13 @@
 //! Evaluation of checkpoints: a checkpoint says what was trained on what, so nothing but the recordings is needed beside it.
 
 use super::JobDevice;
-use crate::task::{Classification, DataFolder, Fold, FrameSet, Task, TaskName};
+use crate::task::{DataFolder, Fold, Shelf, Task, TaskName};
 use crate::train::{Checkpoint, evaluate};
 use crate::{Error, Result};
 use ipnet_device::DeviceSet;
 use ipnet_zoo::{Network, TemporalNet};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// A part of the data.
@@ -61,13 +62,15 @@ pub struct EvalReport {
     pub samples: usize,
     /// Mean loss.
     pub loss: f64,
-    /// Share of samples told right.
-    pub accuracy: f64,
+    /// The task's score: share of samples told right, or explained variance.
+    pub score: f64,
     /// Share of samples whose direction of time is told right, for tasks with reversed classes.
     pub direction: Option<f64>,
-    /// Each class.
+    /// Further measures of the task by name.
+    pub measures: BTreeMap<String, f64>,
+    /// Each class; empty for a regression.
     pub classes: Vec<ClassScore>,
-    /// `[true class][class told]` counts.
+    /// `[true class][class told]` counts; empty for a regression.
     pub confusion: Vec<Vec<u64>>,
 }
 
@@ -115,35 +118,23 @@ pub fn checkpoints_of(path: &Path) -> Result<Vec<PathBuf>> {
     if found.is_empty() { Err(refuse("no checkpoint in it")) } else { Ok(found) }
 }
 
-/// Evaluates each of `paths`; clips are framed once per task.
+/// Evaluates each of `paths`; a task is loaded once for all checkpoints of it.
 ///
 /// # Errors
 /// A file that is no checkpoint, data or a device other than the checkpoint's, and the layers' errors.
 pub fn eval_checkpoints(paths: &[PathBuf], request: &EvalRequest<'_>) -> Result<Vec<EvalReport>> {
-    let mut frames: Vec<(TaskName, FrameSet)> = Vec::new();
+    let Some(first) = paths.first() else { return Ok(Vec::new()) };
+    let mut shelf = Shelf::new(request.data, recordings_of(first));
     let mut reports = Vec::new();
     for path in paths {
         let checkpoint = Checkpoint::load(path)?;
         let about = &checkpoint.meta.about;
-        let name = TaskName::parse(&about.task)?;
-        let task = match about.fold {
-            None => name.load(request.data, &recordings_of(path))?,
-            Some([number, of]) => {
-                if !frames.iter().any(|(known, _)| *known == name) {
-                    frames.push((name, name.frames(request.data, &recordings_of(path))?));
-                }
-                let (_, frames) =
-                    frames.iter().find(|(known, _)| *known == name).ok_or_else(|| no_frames(name))?;
-                name.fold(frames, Fold { number, of })?
-            }
-        };
-        reports.push(eval_one(path, &checkpoint, &task, request)?);
+        let (name, fold) =
+            (TaskName::parse(&about.task)?, about.fold.map(|[number, of]| Fold { number, of }));
+        shelf.load(name, fold)?;
+        reports.push(eval_one(path, &checkpoint, shelf.get(name, fold)?, request)?);
     }
     Ok(reports)
-}
-
-fn no_frames(name: TaskName) -> Error {
-    Error::Argument { what: name.name().into(), expected: "its frames".into(), found: "none".into() }
 }
 
 /// Where a run keeps the recordings it generates: beside `checkpoints/`.
@@ -155,7 +146,7 @@ fn recordings_of(checkpoint: &Path) -> PathBuf {
 fn eval_one(
     path: &Path,
     checkpoint: &Checkpoint,
-    task: &Classification,
+    task: &dyn Task,
     request: &EvalRequest<'_>,
 ) -> Result<EvalReport> {
     let about = &checkpoint.meta.about;
@@ -190,7 +181,10 @@ fn eval_one(
         Split::Test => &splits.test,
     };
     let result = evaluate(task, &net, samples, about.config.batch, about.seed)?;
-    let confusion = task.confusion(&result.outputs, samples);
+    let (classes, confusion) = task.classification().map_or_else(Default::default, |task| {
+        let confusion = task.confusion(&result.outputs, samples);
+        (scores(&task.class_names(), &confusion), confusion)
+    });
     Ok(EvalReport {
         job: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         task: about.task.clone(),
@@ -199,9 +193,10 @@ fn eval_one(
         epoch,
         samples: samples.len(),
         loss: result.loss,
-        accuracy: task.score(&result.outputs, samples),
-        direction: task.direction_accuracy(&result.outputs, samples),
-        classes: scores(&task.class_names(), &confusion),
+        score: task.score(&result.outputs, samples),
+        direction: task.direction(&result.outputs, samples),
+        measures: task.measures(&result.outputs, samples),
+        classes,
         confusion,
     })
 }

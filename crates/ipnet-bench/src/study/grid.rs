@@ -3,7 +3,7 @@
 use super::{Job, JobDevice, JobResult, StudyProgress, run_jobs};
 use crate::Result;
 use crate::run::{DeviceSet as DeviceEntry, Manifest, RunDir, hash_bytes};
-use crate::task::Classification;
+use crate::task::Task;
 use crate::train::TrainConfig;
 use ipnet_zoo::NetSpec;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ pub fn open_run(out: &Path, command: &str, devices: &[JobDevice], seeds: &[u64])
 
 /// Every network on every task from every seed: tasks outermost, seeds innermost.
 pub fn grid<'a>(
-    tasks: impl IntoIterator<Item = (&'a Classification, TrainConfig)>,
+    tasks: impl IntoIterator<Item = (&'a dyn Task, TrainConfig)>,
     specs: &[NetSpec],
     device: &'a JobDevice,
     seeds: &[u64],

@@ -2,12 +2,13 @@
 
 use super::{Effort, StudyProgress};
 use crate::run::{MetricLine, Metrics, RunDir, hash_bytes};
-use crate::task::{Classification, Fold, Task};
+use crate::task::{Fold, Task};
 use crate::train::{About, EpochRecord, EventFile, Keep, Progress, TrainConfig, train};
 use crate::{Error, Result};
 use ipnet_device::{DeviceSet, StepLaw};
 use ipnet_zoo::{NetSpec, Network, Role, TemporalNet};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -33,10 +34,10 @@ impl JobDevice {
 }
 
 /// What to train, on what, from which seed.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Job<'a> {
     /// The task.
-    pub task: &'a Classification,
+    pub task: &'a dyn Task,
     /// The network.
     pub spec: NetSpec,
     /// The device of IP neurons.
@@ -88,18 +89,34 @@ pub struct JobResult {
     pub macs: u64,
     /// The epoch chosen on the validation part.
     pub chosen_epoch: usize,
-    /// Test accuracy after the chosen epoch.
-    pub accuracy: f64,
-    /// Test accuracy after the last epoch.
-    pub accuracy_last: f64,
+    /// The task's score on the test part after the chosen epoch: accuracy, or explained variance.
+    #[serde(alias = "accuracy")]
+    pub score: f64,
+    /// The same after the last epoch.
+    #[serde(alias = "accuracy_last")]
+    pub score_last: f64,
     /// Share of test samples whose direction of time is right, after the chosen epoch.
     pub direction: Option<f64>,
     /// The same after the last epoch.
     pub direction_last: Option<f64>,
-    /// Predicted class of each test sample, after the chosen epoch.
+    /// Predicted class of each test sample, after the chosen epoch; empty for a regression.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub predictions: Vec<usize>,
+    /// Estimated value of each test sample, after the chosen epoch; empty for a classification.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub estimates: Vec<f64>,
+    /// Further measures of the task on the test part after the chosen epoch, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub measures: BTreeMap<String, f64>,
     /// Metrics of every epoch.
     pub history: Vec<EpochRecord>,
+}
+
+impl JobResult {
+    /// Samples of the test part.
+    pub fn test_samples(&self) -> usize {
+        self.predictions.len().max(self.estimates.len())
+    }
 }
 
 impl Job<'_> {
@@ -161,11 +178,13 @@ impl Job<'_> {
             state_values: counts.total(|layer| layer.state_values),
             macs: counts.total(|layer| layer.macs),
             chosen_epoch: outcome.chosen_epoch,
-            accuracy: self.task.score(&outcome.chosen.outputs, test),
-            accuracy_last: self.task.score(&outcome.last.outputs, test),
-            direction: self.task.direction_accuracy(&outcome.chosen.outputs, test),
-            direction_last: self.task.direction_accuracy(&outcome.last.outputs, test),
-            predictions: Classification::predictions(&outcome.chosen.outputs),
+            score: self.task.score(&outcome.chosen.outputs, test),
+            score_last: self.task.score(&outcome.last.outputs, test),
+            direction: self.task.direction(&outcome.chosen.outputs, test),
+            direction_last: self.task.direction(&outcome.last.outputs, test),
+            predictions: self.task.predictions(&outcome.chosen.outputs),
+            estimates: self.task.estimates(&outcome.chosen.outputs),
+            measures: self.task.measures(&outcome.chosen.outputs, test),
             history: outcome.history,
         })
     }

@@ -19,4 +19,4 @@ pub use job::{Job, JobDevice, JobResult, job_id, run_jobs};
 pub use progress::StudyProgress;
 pub use single::{Training, train_networks};
 pub use sweep::{Sweep, SweepJob, SweepRun, run_sweep, sweep_tables};
-pub use tables::{Row, accuracy_table, rows};
+pub use tables::{Row, accuracy_table, measures_table, rows};

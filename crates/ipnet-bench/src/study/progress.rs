@@ -54,10 +54,13 @@ impl StudyProgress {
     /// A job that is complete.
     pub(super) fn finished(&self, id: &str, result: &JobResult) {
         let direction = result.direction.map_or(String::new(), |d| format!(", direction {:.1} %", 100.0 * d));
+        let score = match result.estimates.is_empty() {
+            true => format!("{:.1} % of the test part", 100.0 * result.score),
+            false => format!("score {:.3} on the test part", result.score),
+        };
         let ended = self.ended.fetch_add(1, Ordering::Relaxed) + 1;
         self.say(&format!(
-            "{id}: {:.1} % of the test part{direction} (epoch {}); {ended} of {} networks, about {} left",
-            100.0 * result.accuracy,
+            "{id}: {score}{direction} (epoch {}); {ended} of {} networks, about {} left",
             result.chosen_epoch,
             self.jobs,
             self.left()

@@ -1,9 +1,9 @@
 //! One network on one task over several seeds: what `ipnet train` runs.
 
-use super::{Effort, JobDevice, accuracy_table, grid, open_run, rows, run_with_progress};
+use super::{Effort, JobDevice, accuracy_table, grid, measures_table, open_run, rows, run_with_progress};
 use crate::Result;
 use crate::table::Table;
-use crate::task::{Classification, DataFolder, TaskName};
+use crate::task::{DataFolder, TaskName};
 use crate::train::TrainConfig;
 use ipnet_zoo::NetSpec;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ pub struct Training {
     pub command: String,
 }
 
-/// Trains, or goes on where the folder's run stopped, and gives the accuracy table.
+/// Trains, or goes on where the folder's run stopped, and gives the table of accuracies, or of a regression's measures.
 ///
 /// # Errors
 /// Any of the layers'.
@@ -41,11 +41,15 @@ pub fn train_networks(training: &Training) -> Result<Table> {
     let device = std::slice::from_ref(&training.device);
     let mut run = open_run(&training.out, &training.command, device, &seeds)?;
     let task = training.task.load(training.data.as_ref(), &run.path().join("recordings"))?;
-    run.record_data(Classification::source(&task))?;
-    let jobs = grid([(&task, training.config)], &training.networks, &training.device, &seeds);
+    run.record_data(task.source())?;
+    let jobs = grid([(task.as_ref(), training.config)], &training.networks, &training.device, &seeds);
     let results = run_with_progress(&run, &jobs, &training.effort)?;
-    let table = accuracy_table(&rows(&jobs, &results))?;
-    run.write_table("accuracy", &table)?;
+    let rows = rows(&jobs, &results);
+    let (name, table) = match task.classification() {
+        Some(_) => ("accuracy", accuracy_table(&rows)?),
+        None => ("measures", measures_table(&rows)?),
+    };
+    run.write_table(name, &table)?;
     run.finish()?;
     Ok(table)
 }

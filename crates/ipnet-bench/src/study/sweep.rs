@@ -20,7 +20,7 @@
 use super::{Effort, Job, JobDevice, JobResult, job_id, open_run, run_with_progress};
 use crate::run::{RunDir, read_job};
 use crate::table::Table;
-use crate::task::{Classification, DataFolder, Fold, TaskName};
+use crate::task::{DataFolder, Fold, Shelf, TaskName};
 use crate::train::TrainConfig;
 use crate::{Error, Result};
 use ipnet_device::DeviceSet;
@@ -266,19 +266,13 @@ pub fn run_sweep(plan: &SweepRun) -> Result<Table> {
         devices.push(JobDevice::new(&name, &DeviceSet::load(&name)?)?);
     }
     let mut run = open_run(&plan.out, &plan.command, &devices, &sweep.distinct(|job| job.seed))?;
-    let frames = sweep.task.frames(plan.data.as_ref(), &run.path().join("recordings"))?;
-    let mut tasks: Vec<(Option<Fold>, Classification)> = Vec::new();
-    for number in sweep.distinct(|job| job.fold.map(|fold| (fold.number, fold.of))) {
-        let fold = number.map(|(number, of)| Fold { number, of });
-        let task = match fold {
-            Some(fold) => sweep.task.fold(&frames, fold)?,
-            None => sweep.task.load(plan.data.as_ref(), &run.path().join("recordings"))?,
-        };
-        run.record_data(task.source())?;
-        tasks.push((fold, task));
+    let mut shelf = Shelf::new(plan.data.as_ref(), run.path().join("recordings"));
+    for fold in sweep.distinct(|job| job.fold) {
+        shelf.load(sweep.task, fold)?;
+        run.record_data(shelf.get(sweep.task, fold)?.source())?;
     }
     let find = |job: &SweepJob| -> Option<Job<'_>> {
-        let task = &tasks.iter().find(|(fold, _)| *fold == job.fold)?.1;
+        let task = shelf.get(sweep.task, job.fold).ok()?;
         let device = devices.iter().find(|device| device.name == job.device)?;
         Some(Job { task, spec: job.spec, device, seed: job.seed, config: sweep.config })
     };

@@ -38,7 +38,7 @@ impl Group<'_> {
     fn seeds(&self, folds: usize) -> Vec<f64> {
         let seeds: BTreeSet<u64> = self.done.iter().map(|(job, _)| job.seed).collect();
         let of = |seed: u64| -> Vec<f64> {
-            self.done.iter().filter(|(job, _)| job.seed == seed).map(|(_, result)| result.accuracy).collect()
+            self.done.iter().filter(|(job, _)| job.seed == seed).map(|(_, result)| result.score).collect()
         };
         let whole = seeds.into_iter().map(of).filter(|accuracies| accuracies.len() == folds);
         whole.filter_map(|accuracies| mean_sd(&accuracies)).map(|(mean, _)| mean).collect()
@@ -49,7 +49,7 @@ impl Group<'_> {
         let pair = |(job, result): &(&SweepJob, &JobResult)| {
             let same =
                 |(theirs, _): &&(&SweepJob, &JobResult)| (theirs.fold, theirs.seed) == (job.fold, job.seed);
-            other.done.iter().find(same).map(|(_, theirs)| result.accuracy - theirs.accuracy)
+            other.done.iter().find(same).map(|(_, theirs)| result.score - theirs.score)
         };
         self.done.iter().filter_map(pair).collect()
     }
@@ -95,7 +95,7 @@ pub(super) fn networks(sweep: &Sweep, found: &[Option<JobResult>]) -> Result<Tab
         let values = |value: fn(&JobResult) -> f64| {
             group.done.iter().map(|(_, result)| value(result)).collect::<Vec<_>>()
         };
-        let [mean, sd] = cells(&values(|result| result.accuracy));
+        let [mean, sd] = cells(&values(|result| result.score));
         let seeds = group.seeds(folds.len());
         let [seed_mean, seed_sd] = cells(&seeds);
         let differences = groups.first().map_or(Vec::new(), |first| group.differences(first));
@@ -154,11 +154,11 @@ pub(super) fn jobs(sweep: &Sweep, found: &[Option<JobResult>]) -> Result<Table> 
             job.id(sweep.task),
             job.fold.map_or(String::new(), |fold| fold.number.to_string()),
             job.seed.to_string(),
-            format!("{:.4}", result.accuracy),
-            format!("{:.4}", result.accuracy_last),
+            format!("{:.4}", result.score),
+            format!("{:.4}", result.score_last),
             result.direction.map_or(String::new(), |share| format!("{share:.4}")),
             result.chosen_epoch.to_string(),
-            result.predictions.len().to_string(),
+            result.test_samples().to_string(),
         ])?;
     }
     Ok(table)

@@ -4,8 +4,8 @@ use super::{Job, JobResult};
 use crate::Result;
 use crate::figure::mean_sd;
 use crate::table::Table;
-use crate::task::Task;
 use ipnet_zoo::NetSpec;
+use std::collections::BTreeSet;
 
 /// All seeds of one network on one task.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +16,8 @@ pub struct Row {
     pub data: String,
     /// The network.
     pub spec: NetSpec,
+    /// The device set of its IP neurons.
+    pub device: String,
     /// Seed and result, in the order of the jobs.
     pub results: Vec<(u64, JobResult)>,
 }
@@ -28,7 +30,7 @@ impl Row {
 
     /// Test accuracies of the chosen epochs.
     pub fn accuracies(&self) -> Vec<f64> {
-        self.values(|result| result.accuracy)
+        self.values(|result| result.score)
     }
 
     /// `ip at sensor`, `no memory`, ...
@@ -40,17 +42,21 @@ impl Row {
     }
 }
 
-/// Groups jobs by task and network, in order of appearance.
+/// Groups jobs by task, network and device set, in order of appearance.
 pub fn rows(jobs: &[Job<'_>], results: &[JobResult]) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     for (job, result) in jobs.iter().zip(results) {
         let entry = (job.seed, result.clone());
-        match rows.iter_mut().find(|row| row.task == job.task.name() && row.spec == job.spec) {
+        match rows
+            .iter_mut()
+            .find(|row| row.task == job.task.name() && row.spec == job.spec && row.device == job.device.name)
+        {
             Some(row) => row.results.push(entry),
             None => rows.push(Row {
                 task: job.task.name().to_owned(),
                 data: job.task.data().to_owned(),
                 spec: job.spec,
+                device: job.device.name.clone(),
                 results: vec![entry],
             }),
         }
@@ -58,7 +64,7 @@ pub fn rows(jobs: &[Job<'_>], results: &[JobResult]) -> Vec<Row> {
     rows
 }
 
-/// The table `accuracy`: shares in `[0, 1]`; the spread is the sample standard deviation over seeds (empty for one seed); `direction_mean` is
+/// The table `accuracy` of the classifications among `rows`: shares in `[0, 1]`; the spread is the sample standard deviation over seeds (empty for one seed); `direction_mean` is
 /// empty for tasks without reversed classes.
 pub fn accuracy_table(rows: &[Row]) -> Result<Table> {
     let mut table = Table::new([
@@ -78,7 +84,9 @@ pub fn accuracy_table(rows: &[Row]) -> Result<Table> {
         "macs",
     ]);
     for row in rows {
-        let Some((_, first)) = row.results.first() else { continue };
+        let Some((_, first)) = row.results.first().filter(|(_, first)| !first.predictions.is_empty()) else {
+            continue;
+        };
         let mean =
             |values: Vec<f64>| mean_sd(&values).map_or(String::new(), |(mean, _)| format!("{mean:.4}"));
         let optional = |value: fn(&JobResult) -> Option<f64>| {
@@ -98,12 +106,48 @@ pub fn accuracy_table(rows: &[Row]) -> Result<Table> {
             mean(row.accuracies()),
             sd,
             optional(|result| result.direction),
-            mean(row.values(|result| result.accuracy_last)),
+            mean(row.values(|result| result.score_last)),
             optional(|result| result.direction_last),
-            first.predictions.len().to_string(),
+            first.test_samples().to_string(),
             first.state_values.to_string(),
             first.macs.to_string(),
         ])?;
+    }
+    Ok(table)
+}
+
+/// The table `measures` of the regressions among `rows`: each measure's mean and sample standard deviation over seeds (empty for one
+/// seed), units in the measure's name.
+pub fn measures_table(rows: &[Row]) -> Result<Table> {
+    let rows: Vec<&Row> = rows
+        .iter()
+        .filter(|row| row.results.iter().any(|(_, result)| !result.estimates.is_empty()))
+        .collect();
+    let names: BTreeSet<&String> =
+        rows.iter().flat_map(|row| &row.results).flat_map(|(_, result)| result.measures.keys()).collect();
+    let fixed = ["task", "data", "backbone", "memory", "placement", "parameters", "seeds", "test_samples"];
+    let measured = names.iter().flat_map(|name| [format!("{name}_mean"), format!("{name}_sd")]);
+    let mut table = Table::new(fixed.into_iter().map(str::to_owned).chain(measured));
+    for row in rows {
+        let Some((_, first)) = row.results.first() else { continue };
+        let mut cells = vec![
+            row.task.clone(),
+            row.data.clone(),
+            row.spec.backbone.to_string(),
+            row.spec.memory.to_string(),
+            row.spec.placement.to_string(),
+            first.parameters.to_string(),
+            row.results.len().to_string(),
+            first.test_samples().to_string(),
+        ];
+        for name in &names {
+            let values: Vec<f64> =
+                row.results.iter().filter_map(|(_, result)| result.measures.get(*name).copied()).collect();
+            let (mean, sd) = mean_sd(&values).map_or((None, None), |(mean, sd)| (Some(mean), Some(sd)));
+            cells.push(mean.map_or(String::new(), |mean| format!("{mean:.4}")));
+            cells.push(sd.filter(|_| values.len() > 1).map_or(String::new(), |sd| format!("{sd:.4}")));
+        }
+        table.push(cells)?;
     }
     Ok(table)
 }

@@ -1,6 +1,6 @@
 //! The tasks by name, and the recordings they are made of.
 
-use super::{Classification, Direction, Fold, FrameSet, Framing};
+use super::{Classification, Direction, Fold, FrameSet, Framing, Task};
 use crate::table::Table;
 use crate::train::TrainConfig;
 use crate::{Error, Result};
@@ -127,9 +127,10 @@ impl TaskName {
     ///
     /// # Errors
     /// Digits in time without N-MNIST in `data`, and the loaders' errors.
-    pub fn load(self, data: Option<&DataFolder>, recordings: &Path) -> Result<Classification> {
+    pub fn load(self, data: Option<&DataFolder>, recordings: &Path) -> Result<Box<dyn Task>> {
         let frames = self.frames(data, recordings)?;
-        Classification::new(self.name(), frames, self.direction(), VALIDATION_SHARE, VALIDATION_SEED)
+        let direction = self.direction();
+        Ok(Box::new(Classification::new(self.name(), frames, direction, VALIDATION_SHARE, VALIDATION_SEED)?))
     }
 
     /// The task on one fold of its clips (see [`TaskName::frames`]).

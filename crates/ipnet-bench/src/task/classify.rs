@@ -71,11 +71,6 @@ impl Classification {
         Ok(Self { fold: Some(fold), ..task })
     }
 
-    /// The fold, where the task is one of several cuts of its clips.
-    pub fn fold_of(&self) -> Option<Fold> {
-        self.fold
-    }
-
     /// The clip of a sample, and whether it runs backwards.
     fn clip(&self, sample: usize) -> (usize, bool) {
         match self.direction {
@@ -90,33 +85,10 @@ impl Classification {
         self.frames.labels[clip] + if backwards { self.frames.classes.len() } else { 0 }
     }
 
-    /// The class with the largest output.
-    pub fn predictions(outputs: &[Vec<f32>]) -> Vec<usize> {
-        let best = |row: &Vec<f32>| {
-            row.iter()
-                .enumerate()
-                .fold((0, f32::NEG_INFINITY), |best, (k, &y)| if y > best.1 { (k, y) } else { best })
-                .0
-        };
-        outputs.iter().map(best).collect()
-    }
-
-    /// Share of samples whose direction of time is right, whatever the class; none without a direction.
-    pub fn direction_accuracy(&self, outputs: &[Vec<f32>], samples: &[usize]) -> Option<f64> {
-        self.direction?;
-        let classes = self.frames.classes.len();
-        let right = Self::predictions(outputs)
-            .iter()
-            .zip(samples)
-            .filter(|&(&k, &sample)| (k >= classes) == self.clip(sample).1)
-            .count();
-        Some(right as f64 / samples.len() as f64)
-    }
-
     /// `[true class][predicted class]` counts.
     pub fn confusion(&self, outputs: &[Vec<f32>], samples: &[usize]) -> Vec<Vec<u64>> {
         let mut counts = vec![vec![0; self.outputs()]; self.outputs()];
-        for (k, &sample) in Self::predictions(outputs).into_iter().zip(samples) {
+        for (k, &sample) in self.predictions(outputs).into_iter().zip(samples) {
             counts[self.label(sample)][k] += 1;
         }
         counts
@@ -130,18 +102,6 @@ impl Classification {
                 forward.chain(self.frames.classes.iter().map(|name| format!("{name} (reversed)"))).collect()
             }
             None => forward.collect(),
-        }
-    }
-
-    /// What a manifest says of this task's recordings.
-    pub fn source(&self) -> DataSource {
-        let fold = self.fold.map_or(String::new(), |fold| format!(".{fold}"));
-        DataSource {
-            name: format!("{}{fold}", self.frames.data),
-            sha256: self.sha256.clone(),
-            train: self.splits.train.len(),
-            validation: self.splits.validation.len(),
-            test: self.splits.test.len(),
         }
     }
 
@@ -248,12 +208,47 @@ impl Task for Classification {
     }
 
     fn score(&self, outputs: &[Vec<f32>], samples: &[usize]) -> f64 {
-        let right = Self::predictions(outputs)
-            .iter()
-            .zip(samples)
-            .filter(|&(&k, &sample)| k == self.label(sample))
-            .count();
+        let told = self.predictions(outputs);
+        let right = told.iter().zip(samples).filter(|&(&k, &sample)| k == self.label(sample)).count();
         right as f64 / samples.len().max(1) as f64
+    }
+
+    fn source(&self) -> DataSource {
+        let fold = self.fold.map_or(String::new(), |fold| format!(".{fold}"));
+        DataSource {
+            name: format!("{}{fold}", self.frames.data),
+            sha256: self.sha256.clone(),
+            train: self.splits.train.len(),
+            validation: self.splits.validation.len(),
+            test: self.splits.test.len(),
+        }
+    }
+
+    fn fold_of(&self) -> Option<Fold> {
+        self.fold
+    }
+
+    fn classification(&self) -> Option<&Classification> {
+        Some(self)
+    }
+
+    fn direction(&self, outputs: &[Vec<f32>], samples: &[usize]) -> Option<f64> {
+        self.direction?;
+        let classes = self.frames.classes.len();
+        let told = self.predictions(outputs);
+        let right =
+            told.iter().zip(samples).filter(|&(&k, &sample)| (k >= classes) == self.clip(sample).1).count();
+        Some(right as f64 / samples.len() as f64)
+    }
+
+    /// The class with the largest output, the first of equals.
+    fn predictions(&self, outputs: &[Vec<f32>]) -> Vec<usize> {
+        let best = |row: &Vec<f32>| {
+            let first_larger =
+                |best: (usize, f32), (k, &y): (usize, &f32)| if y > best.1 { (k, y) } else { best };
+            row.iter().enumerate().fold((0, f32::NEG_INFINITY), first_larger).0
+        };
+        outputs.iter().map(best).collect()
     }
 }
 

@@ -22,7 +22,7 @@ pub struct Framing {
 }
 
 /// One of several cuts of all clips into training and test, each clip in the test part of exactly one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fold {
     /// Its number, from 1.
     pub number: usize,

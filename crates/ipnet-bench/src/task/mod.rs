@@ -3,14 +3,18 @@
 mod catalogue;
 mod classify;
 mod frames;
+mod shelf;
 
 pub use catalogue::{DataFolder, ENVIRONMENT, TaskName, dvs_gesture_clips};
 pub use classify::{Classification, Direction};
 pub use frames::{Fold, FrameSet, Framing};
+pub use shelf::Shelf;
 
 use crate::Result;
+use crate::run::DataSource;
 use candle_core::Tensor;
 use ipnet_zoo::InputShape;
+use std::collections::BTreeMap;
 
 /// Sample numbers of each part. Validation is cut from the official training part; no group (subject, recording) stands
 /// in two parts where the data set names groups.
@@ -60,6 +64,38 @@ pub trait Task: Sync {
     fn batch(&self, samples: &[usize], augment: Option<Augment>) -> Result<Batch>;
     /// Mean loss of `outputs` `[B, K]`.
     fn loss(&self, outputs: &Tensor, batch: &Batch, label_smoothing: f64) -> Result<Tensor>;
-    /// The score of `outputs` on `samples`: higher is better.
+    /// The score of `outputs` on `samples`, higher is better: accuracy, or explained variance.
     fn score(&self, outputs: &[Vec<f32>], samples: &[usize]) -> f64;
+    /// What a manifest says of this task's recordings.
+    fn source(&self) -> DataSource;
+
+    /// The fold, where the task is one of several cuts of its clips.
+    fn fold_of(&self) -> Option<Fold> {
+        None
+    }
+
+    /// The classification that this task is, if it is one: what has classes and confusions.
+    fn classification(&self) -> Option<&Classification> {
+        None
+    }
+
+    /// Share of samples whose direction of time is right, whatever the class; none for tasks without reversed classes.
+    fn direction(&self, _outputs: &[Vec<f32>], _samples: &[usize]) -> Option<f64> {
+        None
+    }
+
+    /// The class that each row of `outputs` tells; empty for a regression.
+    fn predictions(&self, _outputs: &[Vec<f32>]) -> Vec<usize> {
+        Vec::new()
+    }
+
+    /// The value that each row of `outputs` tells, in the unit of the task; empty for a classification.
+    fn estimates(&self, _outputs: &[Vec<f32>]) -> Vec<f64> {
+        Vec::new()
+    }
+
+    /// Further measures by name, units in the name: `rmse_deg`.
+    fn measures(&self, _outputs: &[Vec<f32>], _samples: &[usize]) -> BTreeMap<String, f64> {
+        BTreeMap::new()
+    }
 }

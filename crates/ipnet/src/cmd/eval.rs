@@ -75,7 +75,9 @@ impl Eval {
             return Ok(ExitCode::SUCCESS);
         }
         print!("{}", overview(&reports)?.to_text());
-        if let [report] = reports.as_slice() {
+        if let [report] = reports.as_slice()
+            && !report.classes.is_empty()
+        {
             println!();
             print!("{}", classes(report)?.to_text());
         }
@@ -84,14 +86,14 @@ impl Eval {
 }
 
 fn overview(reports: &[EvalReport]) -> Result<Table> {
-    let mut table = Table::new(["checkpoint", "epoch", "samples", "loss", "accuracy", "direction"]);
+    let mut table = Table::new(["checkpoint", "epoch", "samples", "loss", "score", "direction"]);
     for report in reports {
         table.push([
             report.job.clone(),
             report.epoch.to_string(),
             report.samples.to_string(),
             format!("{:.4}", report.loss),
-            format!("{:.4}", report.accuracy),
+            format!("{:.4}", report.score),
             report.direction.map_or(String::new(), |share| format!("{share:.4}")),
         ])?;
     }

@@ -1,0 +1,61 @@
+//! Tasks that are loaded once, however many jobs or checkpoints ask for them.
+
+use super::{DataFolder, Fold, FrameSet, Task, TaskName};
+use crate::{Error, Result};
+use std::path::PathBuf;
+
+/// Loaded tasks by name and fold. All folds of a task are cut from clips that are decoded and framed once.
+pub struct Shelf<'a> {
+    data: Option<&'a DataFolder>,
+    recordings: PathBuf,
+    frames: Vec<(TaskName, FrameSet)>,
+    tasks: Vec<(TaskName, Option<Fold>, Box<dyn Task>)>,
+}
+
+impl<'a> Shelf<'a> {
+    /// An empty shelf: real recordings come from `data`, synthetic ones are made below `recordings`.
+    pub fn new(data: Option<&'a DataFolder>, recordings: PathBuf) -> Self {
+        Self { data, recordings, frames: Vec::new(), tasks: Vec::new() }
+    }
+
+    /// Loads a task that is not on the shelf yet.
+    ///
+    /// # Errors
+    /// As [`TaskName::load`] and [`TaskName::fold`].
+    pub fn load(&mut self, name: TaskName, fold: Option<Fold>) -> Result<()> {
+        if self.get(name, fold).is_ok() {
+            return Ok(());
+        }
+        let task: Box<dyn Task> = match fold {
+            None => name.load(self.data, &self.recordings)?,
+            Some(fold) => {
+                let known = self.frames.iter().position(|(task, _)| *task == name);
+                let at = known.unwrap_or(self.frames.len());
+                if known.is_none() {
+                    self.frames.push((name, name.frames(self.data, &self.recordings)?));
+                }
+                Box::new(name.fold(&self.frames[at].1, fold)?)
+            }
+        };
+        self.tasks.push((name, fold, task));
+        Ok(())
+    }
+
+    /// A loaded task.
+    ///
+    /// # Errors
+    /// A task that was not loaded.
+    pub fn get(&self, name: TaskName, fold: Option<Fold>) -> Result<&dyn Task> {
+        let found = self.tasks.iter().find(|(task, of, _)| *task == name && *of == fold);
+        found.map(|(_, _, task)| task.as_ref()).ok_or_else(|| Error::Argument {
+            what: format!("task {}", name.name()),
+            expected: "to be loaded first".into(),
+            found: fold.map_or("it is not".into(), |fold| format!("{fold} is not")),
+        })
+    }
+
+    /// Everything loaded, in the order of loading.
+    pub fn tasks(&self) -> impl Iterator<Item = &dyn Task> {
+        self.tasks.iter().map(|(_, _, task)| task.as_ref())
+    }
+}
