@@ -89,6 +89,24 @@ impl TaskName {
         }
     }
 
+    /// What it is, in a line.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Gestures11 => "Eleven gestures, synthetic recordings",
+            Self::Gestures22Keep => {
+                "Gestures and their time reversals, 22 classes, polarity as it is: a static cue remains"
+            }
+            Self::Gestures22Flip => "The same, polarity flipped with time",
+            Self::Gestures22Merge => {
+                "The same, polarities merged: only the order of frames tells a gesture from its reversal"
+            }
+            Self::Digits10 => "N-MNIST digits, polarities merged (needs --data)",
+            Self::DigitsInTime20 => {
+                "N-MNIST digits and their time reversals, 20 classes, polarities merged (needs --data)"
+            }
+        }
+    }
+
     /// How networks are trained on it: one setting for all of a comparison, chosen on validation parts. Batches are such
     /// that an epoch has some dozens of updates.
     pub fn training(self) -> TrainConfig {

@@ -4,6 +4,7 @@
 //! the order of equal-time frames is what framing the reversed events gives (see [`ipnet_events::augment::time_reverse`]), so that
 //! a network that treats frames alone and averages cannot tell the two apart when polarities are merged.
 
+use super::warp::Warp;
 use super::{Augment, Batch, Fold, FrameSet, Splits, Task};
 use crate::run::DataSource;
 use crate::{Error, Result};
@@ -105,11 +106,11 @@ impl Classification {
         }
     }
 
-    /// Writes one sample as input values: `ln(1 + count)`, shifted by `(dx, dy)`, into `out[t][b]`.
+    /// Writes one sample as input values: `ln(1 + count)` of the source pixels, into `out[t][b]`.
     fn write(
         &self,
         sample: usize,
-        shift: (isize, isize),
+        sources: &[Option<usize>],
         batch: usize,
         index: usize,
         out: &mut [f32],
@@ -126,31 +127,10 @@ impl Classification {
                 let from = if swapped { channels - 1 - channel } else { channel };
                 let counts = &counts[(source * channels + from) * plane..][..plane];
                 let target = &mut out[((t * batch + index) * channels + channel) * plane..][..plane];
-                shift_plane(counts, target, [height, width], shift, table);
+                for (value, source) in target.iter_mut().zip(sources) {
+                    *value = source.map_or(0.0, |at| table[usize::from(counts[at])]);
+                }
             }
-        }
-    }
-}
-
-/// `target[y][x] = table[counts[y - dy][x - dx]]`, 0 where that lies outside.
-fn shift_plane(
-    counts: &[u8],
-    target: &mut [f32],
-    [height, width]: [usize; 2],
-    (dx, dy): (isize, isize),
-    table: &[f32; 256],
-) {
-    let columns = dx.max(0) as usize..(width as isize + dx.min(0)).max(0) as usize;
-    for (y, row) in target.chunks_mut(width).enumerate() {
-        let from = y as isize - dy;
-        row.fill(table[0]);
-        if (0..height as isize).contains(&from) && !columns.is_empty() {
-            let start = (from * width as isize + columns.start as isize - dx) as usize;
-            let counts = &counts[start..start + columns.len()];
-            row[columns.clone()]
-                .iter_mut()
-                .zip(counts)
-                .for_each(|(value, &count)| *value = table[usize::from(count)]);
         }
     }
 }
@@ -181,14 +161,20 @@ impl Task for Classification {
         let [steps, channels, height, width] = self.frames.shape;
         let mut values = vec![0.0_f32; samples.len() * self.frames.clip_len()];
         let table: [f32; 256] = std::array::from_fn(|count| (count as f32).ln_1p());
-        let mut stream = Stream::named(augment.map_or(0, |augment| augment.seed), "shift");
+        let mut draws = augment.map(|augment| {
+            (augment, Stream::named(augment.seed, "shift"), Stream::named(augment.seed, "warp"))
+        });
+        let unmoved = Warp::default().sources([height, width]);
         for (index, &sample) in samples.iter().enumerate() {
-            let mut draw = || match augment {
-                Some(Augment { max_shift_px: max, .. }) => stream.below(2 * max + 1) as isize - max as isize,
-                None => 0,
-            };
-            let shift = (draw(), draw());
-            self.write(sample, shift, samples.len(), index, &mut values, &table);
+            let moved = draws.as_mut().map(|(Augment { max_shift_px: max, max_warp, .. }, shifts, warps)| {
+                let mut shift = || shifts.below(2 * *max + 1) as isize - *max as isize;
+                let shift = (shift(), shift());
+                let linear =
+                    if *max_warp > 0.0 { Warp::draw_linear(*max_warp, warps) } else { Default::default() };
+                Warp { shift, linear }.sources([height, width])
+            });
+            let sources = moved.as_deref().unwrap_or(&unmoved);
+            self.write(sample, sources, samples.len(), index, &mut values, &table);
         }
         if let Some(augment) = augment.filter(|augment| augment.drop_share > 0.0) {
             let mut stream = Stream::named(augment.seed, "drop");
@@ -327,16 +313,5 @@ mod tests {
                 assert_ne!(values(&both, 2 * clip), values(&both, 2 * clip + 1));
             }
         }
-    }
-
-    #[test]
-    fn a_shift_moves_every_pixel_and_loses_only_the_edge() {
-        let counts: Vec<u8> = (1..=12).collect();
-        let table: [f32; 256] = std::array::from_fn(|count| count as f32);
-        let mut out = [9.0; 12];
-        shift_plane(&counts, &mut out, [3, 4], (1, -1), &table);
-        assert_eq!(out, [0., 5., 6., 7., 0., 9., 10., 11., 0., 0., 0., 0.]);
-        shift_plane(&counts, &mut out, [3, 4], (-5, 0), &table);
-        assert_eq!(out, [0.0; 12]);
     }
 }

@@ -4,6 +4,7 @@ mod catalogue;
 mod classify;
 mod frames;
 mod shelf;
+mod warp;
 
 pub use catalogue::{DataFolder, ENVIRONMENT, TaskName, dvs_gesture_clips};
 pub use classify::{Classification, Direction};
@@ -42,6 +43,8 @@ pub struct Batch {
 pub struct Augment {
     /// Largest shift in each direction \[px\], one shift for all frames of a clip.
     pub max_shift_px: usize,
+    /// Largest entry of a random linear map around the middle, less the identity: turns, shears and stretches.
+    pub max_warp: f64,
     /// Chance that a cell is emptied.
     pub drop_share: f64,
     /// Seed of the draws.

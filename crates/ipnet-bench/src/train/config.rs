@@ -1,6 +1,7 @@
 //! How a network is trained.
 
 use super::optimiser::Rule;
+use crate::task::Augment;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,10 @@ pub struct TrainConfig {
     pub label_smoothing: f64,
     /// Largest random shift of a training clip \[px of the network's input\], the same for all its frames.
     pub max_shift_px: usize,
+    /// Largest entry of a random linear map of a training clip's pixels, less the identity, in `[0, 1)`: turns, shears and
+    /// stretches, the same for all its frames.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub max_warp: f64,
     /// Chance that a cell of a training clip's frames is emptied, in `[0, 1)` (after EventDrop, Gu et al., IJCAI 2021).
     pub drop_share: f64,
     /// Ends training after this many epochs without a better validation score; 0: never.
@@ -47,6 +52,7 @@ impl Default for TrainConfig {
             clip_norm: 1.0,
             label_smoothing: 0.0,
             max_shift_px: 2,
+            max_warp: 0.0,
             drop_share: 0.0,
             patience: 0,
         }
@@ -80,6 +86,7 @@ impl TrainConfig {
             ),
             ("clip_norm", positive(self.clip_norm), "a positive number", self.clip_norm),
             ("label_smoothing", share(self.label_smoothing), "a number in [0, 1)", self.label_smoothing),
+            ("max_warp", share(self.max_warp), "a number in [0, 1)", self.max_warp),
             ("drop_share", share(self.drop_share), "a number in [0, 1)", self.drop_share),
         ];
         match checks.into_iter().find(|(_, good, ..)| !good) {
@@ -92,6 +99,12 @@ impl TrainConfig {
         }
     }
 
+    /// What is done to the clips of an update whose draws come from `seed`.
+    pub fn augment(&self, seed: u64) -> Augment {
+        let Self { max_shift_px, max_warp, drop_share, .. } = *self;
+        Augment { max_shift_px, max_warp, drop_share, seed }
+    }
+
     /// The learning rate of update `update`, counted from 0: linear over the warm-up, then half a cosine to zero.
     pub fn learning_rate_at(&self, update: usize, updates_per_epoch: usize) -> f64 {
         let (warm_up, total) = (self.warm_up_epochs * updates_per_epoch, self.epochs * updates_per_epoch);
@@ -101,6 +114,11 @@ impl TrainConfig {
         let done = (update - warm_up) as f64 / (total - warm_up).max(1) as f64;
         self.learning_rate * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
     }
+}
+
+/// Left out of what is stored, so that a run that knows nothing of a key keeps its identity.
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::TrainConfig;
 use super::checkpoint::{Checkpoint, CheckpointMeta, Keep};
 use super::optimiser::Optimiser;
-use crate::task::{Augment, Batch, Task};
+use crate::task::{Batch, Task};
 use crate::{Error, Result};
 use candle_core::Tensor;
 use ipnet_rng::{Stream, named_seed};
@@ -98,8 +98,7 @@ pub fn train(
             for (index, samples) in order.chunks(config.batch).enumerate() {
                 let update = (epoch - 1) * updates_per_epoch + index;
                 let draws = named_seed(seed, &format!("update{update}"));
-                let augment =
-                    Augment { max_shift_px: config.max_shift_px, drop_share: config.drop_share, seed: draws };
+                let augment = config.augment(draws);
                 let batch = task.batch(samples, Some(augment))?;
                 let mode = Mode::train(draws);
                 let loss = task.loss(&net.forward(&batch.x, mode)?, &batch, config.label_smoothing)?;

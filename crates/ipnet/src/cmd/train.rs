@@ -1,6 +1,7 @@
 //! `ipnet train`: networks of one's choice on one task.
 
 use anyhow::Result;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use ipnet_bench::study::{Effort, JobDevice, Training, train_networks};
 use ipnet_bench::task::{DataFolder, TaskName};
@@ -16,8 +17,8 @@ use std::process::ExitCode;
 #[derive(Args)]
 pub struct Train {
     /// What to learn
-    #[arg(value_enum)]
-    task: TaskArgument,
+    #[arg(value_parser = task_parser())]
+    task: TaskName,
     /// A network as TOML text, e.g. 'memory = "ip", placement = "sensor"'; give it several times to compare
     #[arg(long = "net", value_name = "TOML", required = true)]
     networks: Vec<String>,
@@ -80,6 +81,9 @@ struct Config {
     /// Largest random shift of a training clip, in pixels of the network's input
     #[arg(long, value_name = "PX")]
     max_shift_px: Option<usize>,
+    /// Largest entry of a random linear map of a training clip, less the identity: turns, shears and stretches it
+    #[arg(long, value_name = "SHARE")]
+    max_warp: Option<f64>,
     /// Chance that a cell of a training clip is emptied
     #[arg(long, value_name = "SHARE")]
     drop_share: Option<f64>,
@@ -114,6 +118,7 @@ impl Config {
             clip_norm: self.clip_norm.unwrap_or(config.clip_norm),
             label_smoothing: self.label_smoothing.unwrap_or(config.label_smoothing),
             max_shift_px: self.max_shift_px.unwrap_or(config.max_shift_px),
+            max_warp: self.max_warp.unwrap_or(config.max_warp),
             drop_share: self.drop_share.unwrap_or(config.drop_share),
             patience: self.patience.unwrap_or(config.patience),
         }
@@ -131,6 +136,7 @@ impl Config {
             ("clip-norm", self.clip_norm.is_some(), config.clip_norm.to_string()),
             ("label-smoothing", self.label_smoothing.is_some(), config.label_smoothing.to_string()),
             ("max-shift-px", self.max_shift_px.is_some(), config.max_shift_px.to_string()),
+            ("max-warp", self.max_warp.is_some(), config.max_warp.to_string()),
             ("drop-share", self.drop_share.is_some(), config.drop_share.to_string()),
             ("patience", self.patience.is_some(), config.patience.to_string()),
         ];
@@ -142,39 +148,17 @@ impl Config {
     }
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum TaskArgument {
-    /// Eleven gestures, synthetic recordings
-    #[value(name = "gestures-11")]
-    Gestures11,
-    /// Gestures and their time reversals, 22 classes, polarity as it is: a static cue remains
-    #[value(name = "gestures-22-keep")]
-    Gestures22Keep,
-    /// The same, polarity flipped with time
-    #[value(name = "gestures-22-flip")]
-    Gestures22Flip,
-    /// The same, polarities merged: only the order of frames tells a gesture from its reversal
-    #[value(name = "gestures-22-merge")]
-    Gestures22Merge,
-    /// N-MNIST digits, polarities merged (needs --data)
-    #[value(name = "digits-10")]
-    Digits10,
-    /// N-MNIST digits and their time reversals, 20 classes, polarities merged (needs --data)
-    #[value(name = "digits-in-time-20")]
-    DigitsInTime20,
+/// The tasks by name, each with its description in `--help`.
+fn task_parser() -> impl TypedValueParser<Value = TaskName> {
+    let value = |task: TaskName| PossibleValue::new(task.name()).help(task.description());
+    PossibleValuesParser::new(TaskName::ALL.map(value))
+        .try_map(|name| TaskName::parse(&name).map_err(Box::new))
 }
 
 impl Train {
     /// Runs it.
     pub fn run(self) -> Result<ExitCode> {
-        let task = match self.task {
-            TaskArgument::Gestures11 => TaskName::Gestures11,
-            TaskArgument::Gestures22Keep => TaskName::Gestures22Keep,
-            TaskArgument::Gestures22Flip => TaskName::Gestures22Flip,
-            TaskArgument::Gestures22Merge => TaskName::Gestures22Merge,
-            TaskArgument::Digits10 => TaskName::Digits10,
-            TaskArgument::DigitsInTime20 => TaskName::DigitsInTime20,
-        };
+        let task = self.task;
         let networks = self
             .networks
             .iter()
