@@ -73,6 +73,10 @@ impl Vector for F32x16 {
         Self(intrinsic!(_mm512_fnmadd_ps(self.0, b.0, c.0)))
     }
     #[inline(always)]
+    fn mul_sub(self, b: Self, c: Self) -> Self {
+        Self(intrinsic!(_mm512_fmsub_ps(self.0, b.0, c.0)))
+    }
+    #[inline(always)]
     fn min_with(self, x: Self) -> Self {
         Self(intrinsic!(_mm512_min_ps(self.0, x.0)))
     }
@@ -85,12 +89,20 @@ impl Vector for F32x16 {
         Self(intrinsic!(_mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, limit.0), no.0, yes.0)))
     }
     #[inline(always)]
+    fn where_equal(self, a: Self, b: Self) -> Self {
+        Self(intrinsic!(_mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_EQ_UQ>(a.0, b.0), self.0)))
+    }
+    #[inline(always)]
     fn sqrt(self) -> Self {
         Self(intrinsic!(_mm512_sqrt_ps(self.0)))
     }
     #[inline(always)]
-    fn exp_parts(self) -> (Self, Self) {
-        math::exp_parts(self)
+    fn exp2(self) -> Self {
+        math::exp2(self)
+    }
+    #[inline(always)]
+    fn one_minus_exp2_neg(self) -> Self {
+        math::one_minus_exp2_neg(self)
     }
     #[inline(always)]
     fn ln(self) -> Self {
@@ -105,10 +117,7 @@ impl FloatBits for F32x16 {
     }
     #[inline(always)]
     fn pow2_of_shifted(self) -> Self {
-        Self(intrinsic!({
-            let exponent = _mm512_slli_epi32::<23>(_mm512_castps_si512(self.0));
-            _mm512_castsi512_ps(_mm512_add_epi32(exponent, _mm512_set1_epi32(127 << 23)))
-        }))
+        Self(intrinsic!(_mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(self.0)))))
     }
     #[inline(always)]
     fn mantissa_exponent(self) -> (Self, Self) {
@@ -194,6 +203,19 @@ impl Simd for Avx512 {
     fn store_new(self, value: F32x16, chunk: &mut Self::NewChunk) {
         // SAFETY: both have room for 16 floats, written or not.
         *chunk = unsafe { transmute::<__m512, Self::NewChunk>(value.0) };
+    }
+    #[inline(always)]
+    fn stream(self, value: F32x16, chunk: &mut Self::NewChunk) {
+        let place = chunk.as_mut_ptr().cast::<f32>();
+        if !place.addr().is_multiple_of(64) {
+            return self.store_new(value, chunk);
+        }
+        // SAFETY: the chunk has room for 16 floats and starts on 64 bytes.
+        unsafe { _mm512_stream_ps(place, value.0) };
+    }
+    #[inline(always)]
+    fn finish_streams(self) {
+        intrinsic!(_mm_sfence());
     }
     #[inline(always)]
     fn map_lanes<const K: usize>(

@@ -34,6 +34,8 @@ pub(crate) struct Neuron<E> {
     rho: E,
     strength: E,
     alpha: E,
+    /// `-alpha log2(e)`.
+    steepness: E,
     /// 1, or 0 for a detached reset.
     reset_gradient: E,
     /// 1 or 2: whether there is an adaptation.
@@ -51,6 +53,7 @@ impl<E: Real> Neuron<E> {
             rho: e(config.adaptation_decay),
             strength: e(config.adaptation_strength),
             alpha: e(lif.surrogate_alpha),
+            steepness: e(-lif.surrogate_alpha * std::f64::consts::LOG2_E),
             reset_gradient: e(if lif.detach_reset { 0.0 } else { 1.0 }),
             states: if config.adaptation_strength > 0.0 { 2 } else { 1 },
         }
@@ -171,6 +174,7 @@ impl<E: Real, const ADAPTIVE: bool> Adjoint<'_, E, ADAPTIVE> {
         let neuron = &self.neuron;
         let c = |value| simd.splat(E::from_f64(value));
         let (zeroing, alpha) = (simd.splat(neuron.zeroing), simd.splat(neuron.alpha));
+        let steepness = simd.splat(neuron.steepness);
         let reset_m = simd.splat(neuron.zeroing * neuron.reset_gradient);
         let reset_d = simd.splat(neuron.subtracted * neuron.reset_gradient);
         let (rho, strength) = (simd.splat(neuron.rho), simd.splat(neuron.strength));
@@ -196,9 +200,8 @@ impl<E: Real, const ADAPTIVE: bool> Adjoint<'_, E, ADAPTIVE> {
             if ADAPTIVE {
                 grad_s = grad_s + simd.load(&grad_a[i]);
             }
-            // h = alpha e / (1 + e)^2 with e = exp(-alpha o); beyond 40 it is 0 to f32 and below 5e-18 to f64.
-            let (e_m, e_s) = c(40.0).min_with(c(-40.0).max_with(-(alpha * over))).exp_parts();
-            let e = e_m.mul_add(e_s, e_s);
+            // h = alpha e / (1 + e)^2 with e = exp(-alpha o); beyond 2^58 it is 0 to f32 and below 4e-18 to f64.
+            let e = c(58.0).min_with(c(-58.0).max_with(steepness * over)).exp2();
             let inverse = c(1.0) / (c(1.0) + e);
             let grad_over = grad_s * ((alpha * e) * (inverse * inverse));
             let grad_m = zeroing.neg_mul_add(s, c(1.0)).mul_add(g_v, grad_over);

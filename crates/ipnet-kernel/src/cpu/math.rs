@@ -2,44 +2,68 @@
 //!
 //! | function | range | relative error |
 //! |---|---|---|
-//! | `exp` from [`exp_parts`] | [-87, 88] | < 2e-7 (polynomial 1.1e-8) |
-//! | `1 - exp(-x)` from [`exp_parts`] | [0, 87] | < 2e-7, near 0 too (polynomial 2.6e-8) |
+//! | [`exp2`] | [-126, 127] | < 3e-7 (polynomial 1.2e-7) |
+//! | [`one_minus_exp2_neg`], `1 - 2^-x` | [0, 126] | < 2e-7, near 0 too (polynomial 7e-9) |
 //! | [`ln`] | positive normal | < 3e-7 away from 1, and of `x - 1` near 1 (polynomial 3.4e-9) |
 //! | [`sin_cos_turns`] | [0, 1) | absolute < 2e-7 |
 //!
-//! Coefficients: interpolation at the Chebyshev nodes of the reduced range, rounded to `f32`.
+//! Coefficients: minimax of the relative error over the reduced range (`ln`: interpolation at its Chebyshev nodes),
+//! rounded to `f32`.
+//!
+//! Design decision: powers of two, not of e. The kernels fold log2(e) into their constants, and the reduction to
+//! `x - round(x)` is exact in one subtraction, where one by ln 2 takes two multiplications.
 
 use super::vector::{Simd, Vector};
+use std::f32::consts::LN_2;
 
-/// What the exponent arithmetic of [`exp_parts`] and [`ln`] needs of a lane's bits.
+/// What the exponent arithmetic of [`exp2`] and [`ln`] needs of a lane's bits.
 pub(crate) trait FloatBits: Vector {
     /// All lanes equal.
     fn constant(self, value: f32) -> Self;
-    /// `2^n` where `self` is `n + 1.5 * 2^23` for an integer n in [-126, 127].
+    /// `2^n` where `self` is `n + 127 + 1.5 * 2^23` for an integer n in [-126, 127].
     fn pow2_of_shifted(self) -> Self;
     /// `(m, e)` with `self = m 2^e` and m in [sqrt(1/2), sqrt(2)), for a positive normal number.
     fn mantissa_exponent(self) -> (Self, Self);
 }
 
-/// Adding it leaves the nearest integer in the low bits of the mantissa.
-const SHIFT: f32 = 12_582_912.0;
+/// `1.5 * 2^23 + 127`: adding it leaves the nearest integer in the low bits of the mantissa, with an exponent's offset.
+const SHIFT: f32 = 12_583_039.0;
 /// Bits of sqrt(1/2): where [`FloatBits::mantissa_exponent`] cuts.
 pub(crate) const SQRT_HALF_BITS: i32 = 0x3f35_04f3;
+/// `2^f` on [-1/2, 1/2]. The second is the best one, three places below ln 2.
+#[allow(clippy::approx_constant)]
+const EXP2: [f32; 6] = [1.0, 0.693_147, 0.240_222_42, 0.055_507_336, 0.009_671_513, 0.001_326_472_7];
+/// `(1 - 2^-g) / g` on [-1/2, 1/2].
+const ONE_MINUS: [f32; 6] =
+    [LN_2, -0.240_226_45, 0.055_503_59, -0.009_618_844, 0.001_339_100_8, -0.000_152_455_95];
 const LN2_HIGH: f32 = 0.693_359_4;
 const LN2_LOW: f32 = -2.121_944_4e-4;
 
-/// See [`Vector::exp_parts`]: `x = n ln 2 + r`, `m = r + r^2 P(r)`, `s = 2^n`.
+/// `2^x`: `x = n + f` with n the nearest integer, `2^f` a polynomial. A NaN comes through.
 #[inline(always)]
-pub(crate) fn exp_parts<V: FloatBits>(x: V) -> (V, V) {
+pub(crate) fn exp2<V: FloatBits>(x: V) -> V {
     let c = |value| x.constant(value);
-    let shifted = x.mul_add(c(std::f32::consts::LOG2_E), c(SHIFT));
-    let n = shifted - c(SHIFT);
-    let r = n.neg_mul_add(c(LN2_LOW), n.neg_mul_add(c(LN2_HIGH), x));
-    let r2 = r * r;
-    let low = r.mul_add(c(0.166_665_76), c(0.5));
-    let high = r2.mul_add(c(0.001_392_621_3), r.mul_add(c(0.008_363_203), c(0.041_666_556)));
-    let poly = r2.mul_add(high, low);
-    (r2.mul_add(poly, r), shifted.pow2_of_shifted())
+    let shifted = x + c(SHIFT);
+    let f = x - (shifted - c(SHIFT));
+    let mut poly = c(EXP2[5]);
+    for k in [EXP2[4], EXP2[3], EXP2[2], EXP2[1], EXP2[0]] {
+        poly = poly.mul_add(f, c(k));
+    }
+    poly * shifted.pow2_of_shifted()
+}
+
+/// `1 - 2^-x`: `-x = n - g` with n the nearest integer, `2^-g = 1 - g P(g)`, so it is `(1 - 2^n) + 2^n g P(g)`.
+#[inline(always)]
+pub(crate) fn one_minus_exp2_neg<V: FloatBits>(x: V) -> V {
+    let c = |value| x.constant(value);
+    let shifted = c(SHIFT) - x;
+    let g = x + (shifted - c(SHIFT));
+    let mut poly = c(ONE_MINUS[5]);
+    for k in [ONE_MINUS[4], ONE_MINUS[3], ONE_MINUS[2], ONE_MINUS[1], ONE_MINUS[0]] {
+        poly = poly.mul_add(g, c(k));
+    }
+    let scale = shifted.pow2_of_shifted();
+    (scale * g).mul_add(poly, c(1.0) - scale)
 }
 
 /// Natural logarithm: `x = m 2^e`, `ln m = f - f^2/2 + f^3 P(f)` with `f = m - 1`.
@@ -122,40 +146,45 @@ mod tests {
         positive.chain(negative).chain([low, high])
     }
 
-    /// `exp` over all of its range: a relative error below 2e-7.
+    /// `2^x` over all of its range: a relative error below 3e-7.
     #[test]
-    fn exp_is_within_its_error() {
+    fn exp2_is_within_its_error() {
         let mut worst: f64 = 0.0;
-        for x in numbers(-87.0, 88.0) {
-            let (m, s) = exp_parts(x);
-            let expected = f64::from(x).exp();
-            worst = worst.max((f64::from(m.mul_add(s, s)) - expected).abs() / expected);
+        for x in numbers(-126.0, 127.0) {
+            let expected = f64::from(x).exp2();
+            worst = worst.max((f64::from(exp2(x)) - expected).abs() / expected);
+        }
+        assert!(worst < 3e-7, "{worst:e}");
+    }
+
+    /// `1 - 2^-x` over all of its range, however small: a relative error below 2e-7.
+    #[test]
+    fn one_minus_exp2_is_within_its_error() {
+        let mut worst: f64 = 0.0;
+        for x in numbers(0.0, 126.0).filter(|x| *x > f32::MIN_POSITIVE) {
+            let expected = -(-f64::from(x) * std::f64::consts::LN_2).exp_m1();
+            worst = worst.max((f64::from(one_minus_exp2_neg(x)) - expected).abs() / expected);
         }
         assert!(worst < 2e-7, "{worst:e}");
     }
 
-    /// `1 - exp(-x)` over all of its range, however small: a relative error below 2e-7.
-    #[test]
-    fn one_minus_exp_is_within_its_error() {
-        let mut worst: f64 = 0.0;
-        for x in numbers(0.0, 87.0).filter(|x| *x > f32::MIN_POSITIVE) {
-            let (m, s) = exp_parts(-x);
-            let expected = -(-f64::from(x)).exp_m1();
-            worst = worst.max((f64::from((-m).mul_add(s, 1.0 - s)) - expected).abs() / expected);
-        }
-        assert!(worst < 2e-7, "{worst:e}");
-    }
-
-    /// `p = 1 - exp(-exp(q))` as the kernels compose it: the error of the inner exponential comes on top.
+    /// `p = 1 - 2^-(2^w)` as the kernels compose it: the error of the inner power comes on top.
     #[test]
     fn probability_is_within_its_error() {
         let mut worst: f64 = 0.0;
-        for q in numbers(-87.0, 4.4) {
-            let (m, s) = exp_parts(q);
-            let (m, s) = exp_parts(-m.mul_add(s, s));
-            let expected = -(-f64::from(q).exp()).exp_m1();
-            worst = worst.max((f64::from((-m).mul_add(s, 1.0 - s)) - expected).abs() / expected);
+        for w in numbers(-125.0, 6.87) {
+            let expected = -(-f64::from(w).exp2() * std::f64::consts::LN_2).exp_m1();
+            worst = worst.max((f64::from(one_minus_exp2_neg(exp2(w))) - expected).abs() / expected);
         }
         assert!(worst < 4e-7, "{worst:e}");
+    }
+
+    /// A NaN of any payload stays one.
+    #[test]
+    fn nan_comes_through() {
+        for bits in [0x7fc0_0000, 0xffc0_0000, 0x7fc0_0081, 0x7fff_ffff_u32] {
+            let nan = f32::from_bits(bits);
+            assert!(exp2(nan).is_nan() && one_minus_exp2_neg(nan).is_nan(), "{bits:x}");
+        }
     }
 }

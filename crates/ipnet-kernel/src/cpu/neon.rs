@@ -70,6 +70,10 @@ impl Vector for F32x4 {
         Self(intrinsic!(vfmsq_f32(c.0, self.0, b.0)))
     }
     #[inline(always)]
+    fn mul_sub(self, b: Self, c: Self) -> Self {
+        Self(intrinsic!(vfmaq_f32(vnegq_f32(c.0), self.0, b.0)))
+    }
+    #[inline(always)]
     fn min_with(self, x: Self) -> Self {
         self.if_less(x, self, x)
     }
@@ -82,12 +86,23 @@ impl Vector for F32x4 {
         Self(intrinsic!(vbslq_f32(vcltq_f32(self.0, limit.0), yes.0, no.0)))
     }
     #[inline(always)]
+    fn where_equal(self, a: Self, b: Self) -> Self {
+        Self(intrinsic!({
+            let differ = vorrq_u32(vcltq_f32(a.0, b.0), vcltq_f32(b.0, a.0));
+            vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(self.0), differ))
+        }))
+    }
+    #[inline(always)]
     fn sqrt(self) -> Self {
         Self(intrinsic!(vsqrtq_f32(self.0)))
     }
     #[inline(always)]
-    fn exp_parts(self) -> (Self, Self) {
-        math::exp_parts(self)
+    fn exp2(self) -> Self {
+        math::exp2(self)
+    }
+    #[inline(always)]
+    fn one_minus_exp2_neg(self) -> Self {
+        math::one_minus_exp2_neg(self)
     }
     #[inline(always)]
     fn ln(self) -> Self {
@@ -102,10 +117,7 @@ impl FloatBits for F32x4 {
     }
     #[inline(always)]
     fn pow2_of_shifted(self) -> Self {
-        Self(intrinsic!({
-            let exponent = vshlq_n_s32::<23>(vreinterpretq_s32_f32(self.0));
-            vreinterpretq_f32_s32(vaddq_s32(exponent, vdupq_n_s32(127 << 23)))
-        }))
+        Self(intrinsic!(vreinterpretq_f32_s32(vshlq_n_s32::<23>(vreinterpretq_s32_f32(self.0)))))
     }
     #[inline(always)]
     fn mantissa_exponent(self) -> (Self, Self) {

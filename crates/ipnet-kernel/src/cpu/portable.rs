@@ -15,7 +15,7 @@ pub(crate) struct PortableF32;
 pub(crate) struct PortableF64;
 
 macro_rules! one_lane_vector {
-    ($element:ty, $exp_parts:expr, $ln:expr) => {
+    ($element:ty, $exp2:expr, $one_minus_exp2_neg:expr, $ln:expr) => {
         impl Vector for $element {
             #[inline(always)]
             fn mul_add(self, b: Self, c: Self) -> Self {
@@ -24,6 +24,10 @@ macro_rules! one_lane_vector {
             #[inline(always)]
             fn neg_mul_add(self, b: Self, c: Self) -> Self {
                 <$element>::mul_add(-self, b, c)
+            }
+            #[inline(always)]
+            fn mul_sub(self, b: Self, c: Self) -> Self {
+                <$element>::mul_add(self, b, -c)
             }
             #[inline(always)]
             fn min_with(self, x: Self) -> Self {
@@ -38,12 +42,20 @@ macro_rules! one_lane_vector {
                 if self < limit { yes } else { no }
             }
             #[inline(always)]
+            fn where_equal(self, a: Self, b: Self) -> Self {
+                if a < b || b < a { 0.0 } else { self }
+            }
+            #[inline(always)]
             fn sqrt(self) -> Self {
                 <$element>::sqrt(self)
             }
             #[inline(always)]
-            fn exp_parts(self) -> (Self, Self) {
-                $exp_parts(self)
+            fn exp2(self) -> Self {
+                $exp2(self)
+            }
+            #[inline(always)]
+            fn one_minus_exp2_neg(self) -> Self {
+                $one_minus_exp2_neg(self)
             }
             #[inline(always)]
             fn ln(self) -> Self {
@@ -53,8 +65,8 @@ macro_rules! one_lane_vector {
     };
 }
 
-one_lane_vector!(f32, math::exp_parts::<f32>, math::ln::<f32>);
-one_lane_vector!(f64, |x: f64| (x.exp_m1(), 1.0), f64::ln);
+one_lane_vector!(f32, math::exp2::<f32>, math::one_minus_exp2_neg::<f32>, math::ln::<f32>);
+one_lane_vector!(f64, f64::exp2, |x: f64| -(-x * std::f64::consts::LN_2).exp_m1(), f64::ln);
 
 impl FloatBits for f32 {
     #[inline(always)]
@@ -63,7 +75,7 @@ impl FloatBits for f32 {
     }
     #[inline(always)]
     fn pow2_of_shifted(self) -> Self {
-        f32::from_bits((self.to_bits() << 23).wrapping_add(127 << 23))
+        f32::from_bits(self.to_bits() << 23)
     }
     #[inline(always)]
     fn mantissa_exponent(self) -> (Self, Self) {

@@ -25,6 +25,14 @@ const SUM_PARTS: usize = 64;
 /// Below this many neuron-steps a second thread costs more than it brings.
 const PARALLEL_FROM: usize = 1 << 15;
 
+/// From this size on a result is written past the caches, which would read each line before it is written.
+const PAST_CACHE_BYTES: usize = 8 << 20;
+
+/// Whether a result of `shape` is so large.
+fn past_cache<E>(shape: ScanShape) -> bool {
+    shape.elements() * size_of::<E>() >= PAST_CACHE_BYTES
+}
+
 /// The step law on this processor, in `f32` at one instruction set (or in `f64`, see
 /// [`CpuBackend::reference_forward`]).
 #[derive(Debug, Clone, Copy)]
@@ -266,15 +274,17 @@ impl CpuBackend {
             }
             return;
         }
+        let law = Packed::new(scan.law());
         let pass = Forward {
             scan,
-            law: Packed::new(scan.law()),
             x: input.x,
             gain: input.gain,
             bias: input.bias,
             heat: input.heat,
             out: SharedRows::new(output.out, neurons),
             final_heat: output.final_heat.map(|heat| SharedRows::new(heat, neurons)),
+            past_cache: !law.has_reset() && past_cache::<E>(scan.shape()),
+            law,
         };
         E::at_level(self.level, ForwardWork { pass: &pass });
     }
@@ -314,6 +324,7 @@ impl CpuBackend {
             grad_final_heat: io.grad_final_heat,
             grad_x: grad_x.map(|grad| SharedRows::new(grad, neurons)),
             grad_heat: io.grad_heat.map(|grad| SharedRows::new(grad, neurons)),
+            past_cache: past_cache::<E>(shape),
             params: io.grad_gain_bias.is_some(),
         };
         E::at_level(self.level, BackwardWork { pass: &pass, grad_gain_bias: io.grad_gain_bias });

@@ -64,16 +64,22 @@ pub(crate) trait Vector:
     fn mul_add(self, b: Self, c: Self) -> Self;
     /// `c - self * b`, rounded once.
     fn neg_mul_add(self, b: Self, c: Self) -> Self;
+    /// `self * b - c`, rounded once.
+    fn mul_sub(self, b: Self, c: Self) -> Self;
     /// `self < x ? self : x`: a NaN in `x` comes through.
     fn min_with(self, x: Self) -> Self;
     /// `self > x ? self : x`: a NaN in `x` comes through.
     fn max_with(self, x: Self) -> Self;
     /// `self < limit ? yes : no`, lane by lane.
     fn if_less(self, limit: Self, yes: Self, no: Self) -> Self;
+    /// `self` where `a` and `b` are equal or one is a NaN, else 0, lane by lane.
+    fn where_equal(self, a: Self, b: Self) -> Self;
     /// Square root, correctly rounded.
     fn sqrt(self) -> Self;
-    /// `(m, s)` with `exp(self) = s (1 + m)` and `m = expm1` of the reduced argument; `self` in [-87, 88].
-    fn exp_parts(self) -> (Self, Self);
+    /// `2^self`, for `self` in [-126, 127].
+    fn exp2(self) -> Self;
+    /// `1 - 2^-self`, for `self` in [0, 126].
+    fn one_minus_exp2_neg(self) -> Self;
     /// Natural logarithm of a positive normal number.
     fn ln(self) -> Self;
 }
@@ -119,6 +125,15 @@ pub(crate) trait Simd: Copy {
     fn store(self, value: Self::V, chunk: &mut Self::Chunk);
     /// Writes a vector where nothing was written before.
     fn store_new(self, value: Self::V, chunk: &mut Self::NewChunk);
+    /// [`Simd::store_new`] past the caches, where the instruction set has that and the place is aligned. Another thread
+    /// may read it after [`Simd::finish_streams`].
+    #[inline(always)]
+    fn stream(self, value: Self::V, chunk: &mut Self::NewChunk) {
+        self.store_new(value, chunk);
+    }
+    /// Orders what was streamed before what is written next.
+    #[inline(always)]
+    fn finish_streams(self) {}
     /// Lane `i` is `place(a_i, b_i)[k]` in vector `k`: for look-ups, lane by lane.
     fn map_lanes<const K: usize>(
         self,

@@ -4,29 +4,30 @@
 //! the start of the next slot:
 //! ```text
 //! gp      = g + sum_i a_i r_i G_i                                 a firing is seen and heats
-//! gq      = gp exp(q) exp(-exp(q))                                (a table has dp/du and dp/dtheta themselves)
-//! gtheta  = gq dq/dtheta
-//! gu      = gq dq/du + 2 u (h_self gtheta + sum_i a_i h_i G_i)
+//! gw      = gp ln(2)^2 2^w 2^-(2^w)                               (a table has dp/du and dp/dtheta themselves)
+//! gtheta  = gw dw/dtheta
+//! gu      = gw dw/du + 2 u (h_self gtheta + sum_i a_i h_i G_i)
 //! G_i    <- a_i G_i + gtheta
-//! gw      = gu where 0 <= gain x + bias <= v_max, else 0          both edges open, as in PyTorch's clamp
-//! dL/dx   = gain gw,  dL/dgain += x gw,  dL/dbias += gw
+//! gd      = gu where 0 <= gain x + bias <= v_max, else 0          both edges open, as in PyTorch's clamp
+//! dL/dx   = gain gd,  dL/dgain += x gd,  dL/dbias += gd
 //! ```
 
-use super::forward::NeuronRows;
-use super::law::{Packed, Q_RANGE, Switch};
+use super::forward::{NeuronRows, in_range};
+use super::law::{Packed, Switch};
 use crate::cpu::block::{rows, rows_mut};
 use crate::cpu::vector::{Job, Real, Simd, Vector, whole_vectors};
+use std::f64::consts::LN_2;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-/// `dy/du` and `dy/dtheta` of a step, from the drive and the heat at its start.
+/// `2^w`, `dw/du` and `dw/dtheta` of a step (of a table dp/du and dp/dtheta), from the drive and the heat at its start.
 pub(crate) struct Slopes<'a, E, K, const P: usize, const SPREAD: bool> {
     pub law: &'a Packed<E>,
     pub switch: K,
     pub x: &'a [E],
     pub neurons: NeuronRows<'a, E>,
     pub heat: &'a [E],
-    /// Three rows: q (unused by a table), d/du, d/dtheta.
+    /// Three rows: 2^w (unused by a table), dw/du, dw/dtheta.
     pub slopes: &'a mut [E],
 }
 
@@ -65,9 +66,9 @@ impl<E: Real, K: Switch<E>, const P: usize, const SPREAD: bool> Slopes<'_, E, K,
         let barrier = S::chunks(&self.neurons.barrier[spread_range]);
         let width = self.x.len();
         let heat = rows::<E, P>(self.heat, width).map(|row| &S::chunks(&row[range.clone()])[..n]);
-        let [q_row, u_row, rise_row] =
+        let [rate_row, u_row, rise_row] =
             rows_mut::<E, 3>(self.slopes, width).map(|row| S::chunks_mut(&mut row[range.clone()]));
-        let (q_row, u_row, rise_row) = (&mut q_row[..n], &mut u_row[..n], &mut rise_row[..n]);
+        let (rate_row, u_row, rise_row) = (&mut rate_row[..n], &mut u_row[..n], &mut rise_row[..n]);
         for i in 0..n {
             let u = simd.load(&x[i]).mul_add(simd.load(&gain[i]), simd.load(&bias[i]));
             let u = v_max.min_with(zero.max_with(u));
@@ -79,12 +80,14 @@ impl<E: Real, K: Switch<E>, const P: usize, const SPREAD: bool> Slopes<'_, E, K,
                 felt = u * sense;
                 scale = simd.load(&barrier[i]);
             }
-            let mut rise = power * self_heat;
-            for heat in &heat {
-                rise = rise + simd.load(&heat[i]);
+            let mut rise = zero;
+            for (pole, heat) in heat.iter().enumerate() {
+                let stored = simd.load(&heat[i]);
+                rise = if pole == 0 { power.mul_add(self_heat, stored) } else { rise + stored };
             }
-            let [q, by_u, by_rise] = K::slopes(simd, switch, felt, rise, scale);
-            simd.store(q, &mut q_row[i]);
+            let [w, by_u, by_rise] = K::slopes(simd, switch, felt, rise, scale);
+            let rate = if K::MEASURED { w } else { in_range(simd, w).exp2() };
+            simd.store(rate, &mut rate_row[i]);
             simd.store(if SPREAD { by_u * sense } else { by_u }, &mut u_row[i]);
             simd.store(by_rise, &mut rise_row[i]);
         }
@@ -101,6 +104,7 @@ pub(crate) struct Adjoint<'a, E, const P: usize, const SPREAD: bool, const TABLE
     /// `G_i`, a row per pole.
     pub grad_heat: &'a mut [E],
     pub grad_x: &'a mut [MaybeUninit<E>],
+    pub past_cache: bool,
     /// Sums over time: dL/dgain and dL/dbias of each neuron.
     pub grad_gain_bias: &'a mut [E],
 }
@@ -133,8 +137,9 @@ impl<E: Real, const P: usize, const SPREAD: bool, const TABLE: bool, const PARAM
         let v = |value| simd.splat(value);
         let c = |value| simd.splat(E::from_f64(value));
         let (zero, v_max) = (c(0.0), v(law.v_max));
-        let self_heat = v(law.self_heat);
-        let pole_heat: [S::V; P] = std::array::from_fn(|i| v(law.heat[i]));
+        // Twice: the derivative of u^2 brings the factor.
+        let self_heat = v(law.self_heat + law.self_heat);
+        let pole_heat: [S::V; P] = std::array::from_fn(|i| v(law.heat[i] + law.heat[i]));
         let reset: [S::V; P] = std::array::from_fn(|i| v(law.reset[i]));
         let decay: [S::V; P] = std::array::from_fn(|i| v(law.decay[i]));
         let x = S::chunks(&self.x[range.clone()]);
@@ -145,7 +150,7 @@ impl<E: Real, const P: usize, const SPREAD: bool, const TABLE: bool, const PARAM
         let heating = S::chunks(&self.neurons.heating[if SPREAD { range.clone() } else { 0..0 }]);
         let grad_out = &S::chunks(&self.grad_out[range.clone()])[..n];
         let grad_x = &mut S::new_chunks(&mut self.grad_x[range.clone()])[..n];
-        let [q_row, u_row, rise_row] =
+        let [rate_row, u_row, rise_row] =
             rows::<E, 3>(self.slopes, width).map(|row| &S::chunks(&row[range.clone()])[..n]);
         let grad_heat =
             rows_mut::<E, P>(self.grad_heat, width).map(|row| S::chunks_mut(&mut row[range.clone()]));
@@ -166,8 +171,8 @@ impl<E: Real, const P: usize, const SPREAD: bool, const TABLE: bool, const PARAM
                 by_reset = by_reset * heating_of;
             }
             let grad_p = simd.load(&grad_out[i]) + by_reset;
-            let grad_q = if TABLE { grad_p } else { grad_p * rate_slope(simd, simd.load(&q_row[i])) };
-            let grad_rise = grad_q * simd.load(&rise_row[i]);
+            let grad_w = if TABLE { grad_p } else { grad_p * rate_slope(simd, simd.load(&rate_row[i])) };
+            let grad_rise = grad_w * simd.load(&rise_row[i]);
             for pole in 0..P {
                 simd.store(adjoint[pole] + grad_rise, &mut grad_heat[pole][i]);
             }
@@ -179,9 +184,14 @@ impl<E: Real, const P: usize, const SPREAD: bool, const TABLE: bool, const PARAM
             if SPREAD {
                 power = power * heating_of;
             }
-            let grad_u = (u + u).mul_add(power, grad_q * simd.load(&u_row[i]));
-            let inside = drive.if_less(zero, zero, v_max.if_less(drive, zero, grad_u));
-            simd.store_new(gain * inside, &mut grad_x[i]);
+            let grad_u = u.mul_add(power, grad_w * simd.load(&u_row[i]));
+            let inside = grad_u.where_equal(u, drive);
+            let result = gain * inside;
+            if self.past_cache {
+                simd.stream(result, &mut grad_x[i]);
+            } else {
+                simd.store_new(result, &mut grad_x[i]);
+            }
             if PARAMS {
                 let sum = x.mul_add(inside, simd.load(&grad_gain[i]));
                 simd.store(sum, &mut grad_gain[i]);
@@ -192,13 +202,9 @@ impl<E: Real, const P: usize, const SPREAD: bool, const TABLE: bool, const PARAM
     }
 }
 
-/// `dp/dq = exp(q) exp(-exp(q))`.
+/// `dp/dw = ln(2)^2 r 2^-r` with `r = 2^w`.
 #[inline(always)]
-fn rate_slope<S: Simd>(simd: S, q: S::V) -> S::V {
-    let v = |value| simd.splat(S::E::from_f64(value));
-    let q = v(Q_RANGE[1]).min_with(v(Q_RANGE[0]).max_with(q));
-    let (m, s) = q.exp_parts();
-    let rate = m.mul_add(s, s);
-    let (m, s) = (-rate).exp_parts();
-    rate * m.mul_add(s, s)
+fn rate_slope<S: Simd>(simd: S, rate: S::V) -> S::V {
+    let ln2_squared = simd.splat(S::E::from_f64(2.0 * LN_2.log2()));
+    rate * (ln2_squared - rate).exp2()
 }

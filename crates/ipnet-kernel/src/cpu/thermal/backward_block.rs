@@ -30,6 +30,8 @@ pub(crate) struct Backward<'a, E> {
     pub grad_final_heat: Option<&'a [E]>,
     pub grad_x: Option<SharedRows<'a, MaybeUninit<E>>>,
     pub grad_heat: Option<SharedRows<'a, E>>,
+    /// Whether `grad_x` is larger than a cache.
+    pub past_cache: bool,
     /// Whether the sums for gain and bias are wanted.
     pub params: bool,
 }
@@ -124,6 +126,7 @@ impl<E: Real> Backward<'_, E> {
                 self.adjoint(simd, &range, rows, slopes, grad_heat, grad_x, sums);
             }
         }
+        simd.finish_streams();
         if let Some(wanted) = &self.grad_heat {
             for (pole, row) in grad_heat.chunks_exact(width).enumerate() {
                 // SAFETY: the caller owns these columns.
@@ -180,10 +183,12 @@ impl<E: Real> Backward<'_, E> {
         let (law, x, grad_out) = (&self.law, &self.x[range.clone()], &self.grad_out[range.clone()]);
         let spread = !neurons.heating.is_empty();
         let table = matches!(law.kind, Kind::Table(_));
+        let past_cache = self.past_cache && self.grad_x.is_some();
         with_poles!(law.poles, P => with_flag!(spread, SPREAD => with_flag!(table, TABLE =>
             with_flag!(self.params, PARAMS => {
                 simd.vectorize(Adjoint::<E, P, SPREAD, TABLE, PARAMS> {
-                    law, x, neurons, slopes, grad_out, grad_heat, grad_x, grad_gain_bias,
+                    law, x, neurons, slopes, grad_out, grad_heat, grad_x, past_cache,
+                    grad_gain_bias,
                 });
             })
         )));

@@ -1,10 +1,10 @@
 //! One time step of a row of neurons, forward: three short loops over rows that lie in the first-level cache.
 //!
-//! Design decision: the step is cut in two where the exponent `q` is known. A single loop would be one
+//! Design decision: the step is cut in two where the exponent `w` is known. A single loop would be one
 //! dependency chain of about 150 cycles per vector and the processor's window holds four of them; two
 //! shorter chains overlap until the arithmetic units are the limit (measured: see docs/kernel.md).
 
-use super::law::{Packed, Q_RANGE, Switch};
+use super::law::{Packed, Switch, W_RANGE};
 use crate::cpu::block::{rows, rows_mut};
 use crate::cpu::vector::{Job, Real, Simd, Vector, whole_vectors};
 use std::mem::MaybeUninit;
@@ -21,7 +21,7 @@ pub(crate) struct NeuronRows<'a, E> {
     pub barrier: &'a [E],
 }
 
-/// Drive to exponent: writes q (or p of a table) and adds the heat of the pulse.
+/// Drive to exponent: writes w (or p of a table) and adds the heat of the pulse.
 ///
 /// ```text
 /// u = clamp(gain x + bias, 0, v_max);  theta = h_self u^2 + sum_i T_i;  T_i = (T_i + h_i u^2) a_i
@@ -90,10 +90,10 @@ impl<E: Real, K: Switch<E>, const P: usize, const SPREAD: bool> Rate<'_, E, K, P
                 felt = u * simd.load(&sensitivity[i]);
                 scale = simd.load(&barrier[i]);
             }
-            let mut rise = power * self_heat;
+            let mut rise = zero;
             for pole in 0..P {
                 let stored = simd.load(&heat[pole][i]);
-                rise = rise + stored;
+                rise = if pole == 0 { power.mul_add(self_heat, stored) } else { rise + stored };
                 simd.store(pole_heat[pole].mul_add(power, stored) * keep[pole], &mut heat[pole][i]);
             }
             simd.store(K::value(simd, switch, felt, rise, scale), &mut rate[i]);
@@ -101,11 +101,12 @@ impl<E: Real, K: Switch<E>, const P: usize, const SPREAD: bool> Rate<'_, E, K, P
     }
 }
 
-/// Exponent to firing: `p = 1 - exp(-exp(q))`, and 0 or 1 by `draw < p` when sampled.
+/// Exponent to firing: `p = 1 - 2^-(2^w)`, and 0 or 1 by `draw < p` when sampled.
 pub(crate) struct Fire<'a, E, const SAMPLED: bool, const TABLE: bool> {
     pub rate: &'a [E],
     pub draws: &'a [E],
     pub out: &'a mut [MaybeUninit<E>],
+    pub past_cache: bool,
 }
 
 impl<E: Real, const SAMPLED: bool, const TABLE: bool> Job<E> for Fire<'_, E, SAMPLED, TABLE> {
@@ -119,14 +120,11 @@ impl<E: Real, const SAMPLED: bool, const TABLE: bool> Job<E> for Fire<'_, E, SAM
     }
 }
 
-/// `p = -expm1(-exp(q))`; a NaN comes through.
+/// `w` where its powers are normal numbers; a NaN comes through.
 #[inline(always)]
-fn probability<S: Simd>(simd: S, q: S::V) -> S::V {
+pub(crate) fn in_range<S: Simd>(simd: S, w: S::V) -> S::V {
     let v = |value| simd.splat(S::E::from_f64(value));
-    let q = v(Q_RANGE[1]).min_with(v(Q_RANGE[0]).max_with(q));
-    let (m, s) = q.exp_parts();
-    let (m, s) = (-m.mul_add(s, s)).exp_parts();
-    m.neg_mul_add(s, v(1.0) - s)
+    v(W_RANGE[1]).min_with(v(W_RANGE[0]).max_with(w))
 }
 
 impl<E: Real, const SAMPLED: bool, const TABLE: bool> Fire<'_, E, SAMPLED, TABLE> {
@@ -144,10 +142,14 @@ impl<E: Real, const SAMPLED: bool, const TABLE: bool> Fire<'_, E, SAMPLED, TABLE
         let draws = S::chunks(&self.draws[if SAMPLED { range } else { 0..0 }]);
         for i in 0..rate.len() {
             let rate = simd.load(&rate[i]);
-            let p = if TABLE { rate } else { probability(simd, rate) };
+            let p = if TABLE { rate } else { in_range(simd, rate).exp2().one_minus_exp2_neg() };
             // 0 p is 0, and NaN for a NaN.
             let s = if SAMPLED { simd.load(&draws[i]).if_less(p, one, zero * p) } else { p };
-            simd.store_new(s, &mut out[i]);
+            if self.past_cache {
+                simd.stream(s, &mut out[i]);
+            } else {
+                simd.store_new(s, &mut out[i]);
+            }
         }
     }
 }

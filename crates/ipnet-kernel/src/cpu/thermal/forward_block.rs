@@ -21,6 +21,8 @@ pub(crate) struct Forward<'a, E> {
     pub heat: Option<&'a [E]>,
     pub out: SharedRows<'a, MaybeUninit<E>>,
     pub final_heat: Option<SharedRows<'a, E>>,
+    /// Whether `out` is larger than a cache.
+    pub past_cache: bool,
 }
 
 impl<E: Real> Forward<'_, E> {
@@ -80,7 +82,7 @@ impl<E: Real> Forward<'_, E> {
             let table = matches!(self.law.kind, Kind::Table(_));
             let draws = &*draws[(step % 4) as usize];
             with_flag!(sampled, SAMPLED => with_flag!(table, TABLE => {
-                simd.vectorize(Fire::<E, SAMPLED, TABLE> { rate, draws, out });
+                simd.vectorize(Fire::<E, SAMPLED, TABLE> { rate, draws, out, past_cache: self.past_cache });
             }));
             if reset {
                 // SAFETY: `Fire` wrote every element of the row.
@@ -92,6 +94,7 @@ impl<E: Real> Forward<'_, E> {
                 }));
             }
         }
+        simd.finish_streams();
         if let Some(final_heat) = &self.final_heat {
             for (pole, row) in heat.chunks_exact(width).enumerate() {
                 // SAFETY: the caller owns these columns.

@@ -1,21 +1,23 @@
-//! The step law packed for lanes, and the exponent `q` with its slopes.
+//! The step law packed for lanes, and the exponent `w` with its slopes.
 //!
 //! With `E = Delta(theta) f^b`, `f = max(0, 1 - u / V_c(theta))`, `Delta = A / D`, `D = 1 + theta / T_amb`:
 //! ```text
-//! q         = ln(t_p / tau_0) - E
+//! q         = ln(t_p / tau_0) - E,   w = log2(e) q + log2(log2(e)),   p = 1 - exp(-exp(q)) = 1 - 2^-(2^w)
 //! b = 1:   k = 1 / (D V_c),  m = max(0, V_c - u),  E = A m k                          one division
 //!          dE/du = -A k [m > 0],  dE/dtheta = k (A' m + A V_c' [m > 0]) - E k (D' V_c + D V_c')
 //! else:    k = 1 / (D V_c),  E = (A k V_c) f^b,  f = m k D
 //!          dE/df = b (A / D) f^(b-1),  df/du = -1 / V_c [m > 0],  df/dtheta = u V_c' / V_c^2 [m > 0]
 //! ```
+//! The packed constants are those of `w`: `ln(t_p / tau_0)` and A carry the factor log2(e).
 //! `u` is the amplitude as the junction feels it: divided by its own relative critical voltage. At the edge
 //! `u = V_c` the slope is that of the flat side, as `max` has it.
 
 use crate::cpu::vector::{Real, Simd, Vector};
 use ipnet_device::{MAX_POLES, StepLaw, SwitchingTable};
+use std::f64::consts::LOG2_E;
 
-/// `exp(q)` stays a normal number and `exp(-exp(q))` too; beyond, `p` is 0 or 1 to the last bit of `f32`.
-pub(crate) const Q_RANGE: [f64; 2] = [-87.0, 4.4];
+/// `2^w` stays a normal number and `2^-(2^w)` too; beyond, `p` is 0 or 1 to the last bit of `f32`.
+pub(crate) const W_RANGE: [f64; 2] = [-125.0, 6.87];
 
 /// How a pulse switches, as constants of one type.
 #[derive(Debug, Clone, Copy)]
@@ -88,8 +90,8 @@ impl<E: Real> Kind<E> {
             ipnet_device::Switching::Table(table) => Self::Table(Table::new(table)),
             ipnet_device::Switching::Arrhenius(a) => {
                 let formula = Formula {
-                    log_attempts: e(a.log_attempts),
-                    barrier: a.barrier.map(e),
+                    log_attempts: e(a.log_attempts * LOG2_E + LOG2_E.log2()),
+                    barrier: a.barrier.map(|k| e(k * LOG2_E)),
                     v_critical: a.v_critical.map(e),
                     inv_t_amb: e(1.0 / law.t_amb_k),
                     exponent: e(a.exponent),
@@ -141,11 +143,13 @@ impl<E: Real> Table<E> {
 
 /// One way of switching, compiled into a kernel.
 pub(crate) trait Switch<E: Real>: Copy {
+    /// Whether it gives p itself.
+    const MEASURED: bool = false;
     /// Its constants as vectors.
     type Ready<S: Simd<E = E>>: Copy;
     /// Spreads the constants over lanes, once per row.
     fn ready<S: Simd<E = E>>(self, simd: S) -> Self::Ready<S>;
-    /// q (formula) or p (table) at amplitude `u` and rise `rise`, barrier times `scale`.
+    /// w (formula) or p (table) at amplitude `u` and rise `rise`, barrier times `scale`.
     fn value<S: Simd<E = E>>(simd: S, law: Self::Ready<S>, u: S::V, rise: S::V, scale: S::V) -> S::V;
     /// The same with its slopes: `[value, d/du, d/drise]`.
     fn slopes<S: Simd<E = E>>(simd: S, law: Self::Ready<S>, u: S::V, rise: S::V, scale: S::V) -> [S::V; 3];
@@ -226,8 +230,8 @@ impl<E: Real> Switch<E> for Linear<'_, E> {
         let open = zero.if_less(b.m, b.a, zero);
         let e = am * b.k;
         let numerator = a1.mul_add(b.m, open * v1);
-        let e_rise = b.k * e.neg_mul_add(d1.mul_add(b.v, b.d * v1), numerator);
-        [am.neg_mul_add(b.k, law.log_attempts), open * b.k, -e_rise]
+        let w_rise = b.k * e.mul_sub(d1.mul_add(b.v, b.d * v1), numerator);
+        [am.neg_mul_add(b.k, law.log_attempts), open * b.k, w_rise]
     }
 }
 
@@ -258,10 +262,10 @@ fn fraction_slopes<S: Simd>(
 #[inline(always)]
 fn general_power<S: Simd>(simd: S, f: S::V, exponent: S::V) -> (S::V, S::V) {
     let tiny = simd.splat(S::E::from_f64(1e-30));
-    let low = simd.splat(S::E::from_f64(-87.0));
+    let low = simd.splat(S::E::from_f64(-125.0));
+    let log2_e = simd.splat(S::E::from_f64(LOG2_E));
     let safe = tiny.max_with(f);
-    let (m, s) = low.max_with(exponent * safe.ln()).exp_parts();
-    let fb = m.mul_add(s, s);
+    let fb = low.max_with((exponent * log2_e) * safe.ln()).exp2();
     (fb, exponent * (fb / safe))
 }
 
@@ -304,6 +308,7 @@ impl<E: Real> Switch<E> for Power<'_, E> {
 }
 
 impl<'a, E: Real> Switch<E> for Measured<'a, E> {
+    const MEASURED: bool = true;
     type Ready<S: Simd<E = E>> = &'a Table<E>;
 
     #[inline(always)]
