@@ -116,6 +116,36 @@ impl Planes {
         }
     }
 
+    /// `f(the four pixels of a 2x2 window in row-major order, y)` for all windows of plane `x`.
+    fn for_each_square(&self, x: &[f32], y: &mut [f32], f: impl Fn([f32; 4], &mut f32)) {
+        for (y, rows) in y.chunks_exact_mut(self.w_out).zip(x.chunks_exact(2 * self.w_in)) {
+            let (upper, lower) = rows.split_at(self.w_in);
+            let pairs = upper.as_chunks::<2>().0.iter().zip(lower.as_chunks::<2>().0);
+            for (y, ([a, b], [c, d])) in y.iter_mut().zip(pairs) {
+                f([*a, *b, *c, *d], y);
+            }
+        }
+    }
+
+    /// The adjoint of the maximum over 2x2 windows of plane `x`, into zeroed `dx`.
+    fn spread_to_maxima(&self, x: &[f32], dy: &[f32], dx: &mut [f32]) {
+        let rows = dx.chunks_exact_mut(2 * self.w_in).zip(x.chunks_exact(2 * self.w_in));
+        for ((dx, x), dy) in rows.zip(dy.chunks_exact(self.w_out)) {
+            let (upper, lower) = x.split_at(self.w_in);
+            let (dx_upper, dx_lower) = dx.split_at_mut(self.w_in);
+            let x = upper.as_chunks::<2>().0.iter().zip(lower.as_chunks::<2>().0);
+            let dx = dx_upper.as_chunks_mut::<2>().0.iter_mut().zip(dx_lower.as_chunks_mut::<2>().0);
+            for ((([a, b], [c, d]), (upper, lower)), dy) in x.zip(dx).zip(dy) {
+                let (best, second) = if wins(*b, *a) { (*b, true) } else { (*a, false) };
+                let (best, third) = if wins(*c, best) { (*c, true) } else { (best, false) };
+                let fourth = wins(*d, best);
+                let share = |here: bool| if here { *dy } else { 0.0 };
+                *upper = [share(!second & !third & !fourth), share(second & !third & !fourth)];
+                *lower = [share(third & !fourth), share(fourth)];
+            }
+        }
+    }
+
     /// The shape of `x` pooled.
     pub(crate) fn shape(&self, x: &Tensor) -> Shape {
         let mut dims = x.dims().to_vec();
@@ -173,6 +203,13 @@ pub fn max_pool2d(x: &Tensor, k: usize) -> Result<Tensor> {
     let planes = windows(OP, x, k)?;
     let x = operand(OP, x)?;
     let y = planes.forward(view(OP, &x)?.slice()?, |y, x, _| {
+        if k == 2 {
+            return planes.for_each_square(x, y, |[a, b, c, d], y| {
+                let upper = if wins(b, a) { b } else { a };
+                let left = if wins(c, upper) { c } else { upper };
+                *y = if wins(d, left) { d } else { left };
+            });
+        }
         for (cell, y) in y.iter_mut().enumerate() {
             *y = x[first_maximum(x, &planes, k, cell)];
         }
@@ -181,11 +218,19 @@ pub fn max_pool2d(x: &Tensor, k: usize) -> Result<Tensor> {
         let [x] = args.inputs;
         Ok([Some(planes.backward(args.grad, |dx, dy, plane| {
             let x = &x[plane * planes.x_len()..(plane + 1) * planes.x_len()];
+            if k == 2 {
+                return planes.spread_to_maxima(x, dy, dx);
+            }
             for (cell, dy) in dy.iter().enumerate() {
                 dx[first_maximum(x, &planes, k, cell)] = *dy;
             }
         }))])
     })
+}
+
+/// Whether `later` is the maximum of the two: larger, or a NaN after a number.
+fn wins(later: f32, earlier: f32) -> bool {
+    later > earlier || (later.is_nan() && !earlier.is_nan())
 }
 
 /// Index in plane `x` of the first maximum, or the first NaN, of window `cell`.
@@ -194,7 +239,7 @@ fn first_maximum(x: &[f32], planes: &Planes, k: usize, cell: usize) -> usize {
     let mut best = corner;
     for row in 0..k {
         for at in corner + row * planes.w_in..corner + row * planes.w_in + k {
-            if x[at] > x[best] || (x[at].is_nan() && !x[best].is_nan()) {
+            if wins(x[at], x[best]) {
                 best = at;
             }
         }

@@ -7,7 +7,7 @@
 use candle_core::Tensor;
 
 use crate::autograd::{operand, record1, view};
-use crate::conv::with_sample;
+use crate::conv::with_scratch;
 use crate::error::Result;
 use crate::pool::windows;
 
@@ -20,7 +20,7 @@ pub fn relu_avg_pool2d(x: &Tensor, k: usize) -> Result<Tensor> {
     let planes = windows(OP, x, k)?;
     let x = operand(OP, x)?;
     let y = planes.forward(view(OP, &x)?.slice()?, |y, x, _| {
-        with_sample(x.len(), |rectified| {
+        with_scratch(x.len(), |rectified| {
             for (to, &x) in rectified.iter_mut().zip(x) {
                 // Not x.max(0.0), which would turn the NaN of a diverged layer into 0.
                 *to = if x < 0.0 { 0.0 } else { x };

@@ -220,7 +220,7 @@ impl Stage {
         masks.resize_with(g.batch, Default::default);
         y.par_chunks_mut(self.pooled()).zip(x.par_chunks(g.x_sample())).zip(masks).for_each(
             |((y, x), open)| {
-                conv::with_sample(g.y_sample(), |z| {
+                conv::with_scratch(g.y_sample(), |z| {
                     forward.sample(x, z);
                     for (open, z) in open.iter_mut().zip(&*z) {
                         *open = u8::from(*z > 0.0);
@@ -248,7 +248,7 @@ impl Stage {
         conv::backward(g, x, w, needs, |n, use_it| {
             let dy = &dy[n * self.pooled()..(n + 1) * self.pooled()];
             let open = &open[n * g.y_sample()..(n + 1) * g.y_sample()];
-            conv::with_sample(g.y_sample(), |dz| {
+            conv::with_scratch(g.y_sample(), |dz| {
                 for (dz, dy) in dz.chunks_exact_mut(g.y_plane()).zip(dy.chunks_exact(self.planes.y_len())) {
                     self.planes.spread(self.pool, dy, dz);
                 }

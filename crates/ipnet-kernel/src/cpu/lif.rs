@@ -28,16 +28,16 @@ use std::ops::Range;
 /// The constants of the module's equations.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Neuron<E> {
-    threshold: E,
-    zeroing: E,
-    subtracted: E,
-    rho: E,
-    strength: E,
-    alpha: E,
+    pub threshold: E,
+    pub zeroing: E,
+    pub subtracted: E,
+    pub rho: E,
+    pub strength: E,
+    pub alpha: E,
     /// `-alpha log2(e)`.
-    steepness: E,
+    pub steepness: E,
     /// 1, or 0 for a detached reset.
-    reset_gradient: E,
+    pub reset_gradient: E,
     /// 1 or 2: whether there is an adaptation.
     pub states: usize,
 }

@@ -16,6 +16,8 @@ mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 
+#[cfg(feature = "cuda")]
+pub(crate) use lif::Neuron as LifNeuron;
 pub use run::CpuBackend;
 pub(crate) use run::{Element, LifGrad, LifInput, ThermalInput, ThermalOutput};
 pub use vector::Real;

@@ -1,17 +1,19 @@
-//! The step law on an NVIDIA GPU: source compiled at run time, libraries found at run time.
+//! The step law and LIF neurons on an NVIDIA GPU: source compiled at run time, libraries found at run time.
 //!
-//! Design decision: NVRTC compiles `thermal.cu` for the device at hand and for the law at hand (poles,
+//! Design decision: NVRTC compiles `thermal.cu` (and `lif.cu`) for the device at hand and for the law at hand (poles,
 //! exponent, firing, spread are constants of the kernel), so the crate builds on a machine without CUDA and
 //! ships no binary for a GPU it does not know. A kernel is compiled once per variant and kept.
 //!
 //! **Not yet run**: no GPU could be had when this was written. It type-checks, and every variant compiles to PTX
 //! under NVRTC 13.2 (`just test-nvrtc`); `just test-cuda` runs the conformance suite where there is a GPU.
 
+mod lif;
 mod variant;
 
+pub use lif::{LifVariant, compile_lif};
 pub use variant::{Variant, compile, every_variant};
 
-use crate::{Error, Result, ScanBackend, ThermalBackward, ThermalForward, ThermalScan};
+use crate::{Error, Result, ScanBackend, ScanShape, ThermalBackward, ThermalForward, ThermalScan};
 use cudarc::driver::{
     CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStream, DeviceRepr, DriverError, LaunchConfig,
     PushKernelArg,
@@ -44,16 +46,33 @@ impl Stored for Bf16 {
     const BF16: bool = true;
 }
 
+/// Which kernels a module holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kernels {
+    Thermal(Variant),
+    Lif(LifVariant),
+}
+
 /// One GPU, its own stream and the kernels compiled so far.
 #[derive(Debug)]
 pub struct CudaBackend {
     context: Arc<CudaContext>,
     stream: Arc<CudaStream>,
-    modules: Mutex<HashMap<Variant, Arc<CudaModule>>>,
+    modules: Mutex<HashMap<Kernels, Arc<CudaModule>>>,
 }
 
 fn fault(error: DriverError) -> Error {
     Error::Unavailable { backend: "cuda", missing: format!("a working driver call: {error}") }
+}
+
+/// One thread for every `vector` neurons.
+fn launch_config(shape: ScanShape, vector: usize) -> LaunchConfig {
+    let threads = shape.neurons().div_ceil(vector) as u32;
+    LaunchConfig {
+        grid_dim: (threads.div_ceil(THREADS), 1, 1),
+        block_dim: (THREADS, 1, 1),
+        shared_mem_bytes: 0,
+    }
 }
 
 /// What of CUDA is missing on this machine, `None` if the libraries can be loaded.
@@ -95,15 +114,19 @@ impl CudaBackend {
         &self.stream
     }
 
-    fn function(&self, variant: Variant, name: &str) -> Result<CudaFunction> {
+    fn function(&self, kernels: Kernels, name: &str) -> Result<CudaFunction> {
         let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
-        let module = match modules.get(&variant) {
+        let module = match modules.get(&kernels) {
             Some(module) => module.clone(),
             None => {
                 let (major, minor) = self.context.compute_capability().map_err(fault)?;
-                let ptx = compile(variant, &format!("compute_{major}{minor}"))?;
+                let architecture = format!("compute_{major}{minor}");
+                let ptx = match kernels {
+                    Kernels::Thermal(variant) => compile(variant, &architecture)?,
+                    Kernels::Lif(variant) => compile_lif(variant, &architecture)?,
+                };
                 let module = self.context.load_module(ptx).map_err(fault)?;
-                modules.insert(variant, module.clone());
+                modules.insert(kernels, module.clone());
                 module
             }
         };
@@ -130,13 +153,27 @@ impl CudaBackend {
         self.stream.memcpy_dtoh(from, to).map_err(fault)
     }
 
-    fn launch_config(scan: &ThermalScan, variant: Variant) -> LaunchConfig {
-        let threads = scan.shape().neurons().div_ceil(variant.vector()) as u32;
-        LaunchConfig {
-            grid_dim: (threads.div_ceil(THREADS), 1, 1),
-            block_dim: (THREADS, 1, 1),
+    /// Sums over the neurons of each channel: `sums` `[K, N]` to `totals` `[K, C]`.
+    fn sum_channels(
+        &self,
+        kernels: Kernels,
+        shape: ScanShape,
+        sums: &CudaSlice<f32>,
+        totals: &mut [f64],
+    ) -> Result<()> {
+        let function = self.function(kernels, "sum_channels")?;
+        let [neurons, channels, inner] = [shape.neurons(), shape.channels, shape.inner].map(|n| n as u64);
+        let mut totals_on_gpu = self.new_slice::<f64>(totals.len())?;
+        let mut launch = self.stream.launch_builder(&function);
+        launch.arg(&neurons).arg(&channels).arg(&inner).arg(sums).arg(&mut totals_on_gpu);
+        let config = LaunchConfig {
+            grid_dim: (shape.channels as u32, (totals.len() / shape.channels) as u32, 1),
+            block_dim: (256, 1, 1),
             shared_mem_bytes: 0,
-        }
+        };
+        // SAFETY: the arguments are those of `sum_channels`: one block of 256 for each total.
+        unsafe { launch.launch(config) }.map_err(fault)?;
+        self.download(&totals_on_gpu, totals)
     }
 
     /// Forward on buffers of the GPU, enqueued on the backend's stream: `x` and `out` `[T, N]`, `heat` `[P, N]`.
@@ -155,13 +192,13 @@ impl CudaBackend {
         final_heat: &mut CudaSlice<f32>,
     ) -> Result<()> {
         let variant = Variant::of(scan, E::BF16);
-        let function = self.function(variant, "thermal_forward")?;
+        let function = self.function(Kernels::Thermal(variant), "thermal_forward")?;
         let (argument, table) = ScanArgument::new(scan);
         let table = self.upload(&table)?;
         let mut launch = self.stream.launch_builder(&function);
         launch.arg(&argument).arg(x).arg(gain).arg(bias).arg(&table).arg(heat).arg(out).arg(final_heat);
         // SAFETY: the arguments are those of `thermal_forward`, and the buffers have the lengths it indexes.
-        unsafe { launch.launch(Self::launch_config(scan, variant)) }.map_err(fault)?;
+        unsafe { launch.launch(launch_config(scan.shape(), variant.vector())) }.map_err(fault)?;
         Ok(())
     }
 
@@ -196,8 +233,7 @@ impl CudaBackend {
         let shape = scan.shape();
         let state = scan.poles() * shape.neurons();
         let variant = Variant::of(scan, false);
-        let function = self.function(variant, "thermal_backward")?;
-        let sum_channels = self.function(variant, "sum_channels")?;
+        let function = self.function(Kernels::Thermal(variant), "thermal_backward")?;
         let (argument, table) = ScanArgument::new(scan);
         let table = self.upload(&table)?;
         let (x, gain, bias) = (self.upload(io.x)?, self.upload(io.gain)?, self.upload(io.bias)?);
@@ -206,24 +242,13 @@ impl CudaBackend {
         let mut checkpoints = self.new_slice::<f32>(shape.steps.div_ceil(SEGMENT) * state)?;
         let mut grad_x = self.new_slice::<f32>(shape.elements())?;
         let mut sums = self.new_slice::<f32>(2 * shape.neurons())?;
-        let mut totals = self.new_slice::<f64>(2 * shape.channels)?;
         let mut launch = self.stream.launch_builder(&function);
         launch.arg(&argument).arg(&x).arg(&gain).arg(&bias).arg(&table).arg(&heat).arg(&out).arg(&grad_out);
         launch.arg(&mut checkpoints).arg(&mut grad_x).arg(&mut grad_heat).arg(&mut sums);
         // SAFETY: the arguments are those of `thermal_backward`, and the buffers have the lengths it indexes.
-        unsafe { launch.launch(Self::launch_config(scan, variant)) }.map_err(fault)?;
-        let mut launch = self.stream.launch_builder(&sum_channels);
-        launch.arg(&argument).arg(&sums).arg(&mut totals);
-        let config = LaunchConfig {
-            grid_dim: (shape.channels as u32, 2, 1),
-            block_dim: (256, 1, 1),
-            shared_mem_bytes: 0,
-        };
-        // SAFETY: the arguments are those of `sum_channels`: one block of 256 for each total.
-        unsafe { launch.launch(config) }.map_err(fault)?;
-
-        let mut totals_here = vec![0.0; 2 * shape.channels];
-        self.download(&totals, &mut totals_here)?;
+        unsafe { launch.launch(launch_config(scan.shape(), variant.vector())) }.map_err(fault)?;
+        let mut totals = vec![0.0; 2 * shape.channels];
+        self.sum_channels(Kernels::Thermal(variant), shape, &sums, &mut totals)?;
         if let Some(to) = io.grad_x {
             self.download(&grad_x, to)?;
         }
@@ -232,7 +257,7 @@ impl CudaBackend {
         }
         self.stream.synchronize().map_err(fault)?;
         if let Some(to) = io.grad_gain_bias {
-            for (to, from) in to.into_iter().zip(totals_here.chunks_exact(shape.channels)) {
+            for (to, from) in to.into_iter().zip(totals.chunks_exact(shape.channels)) {
                 to.iter_mut().zip(from).for_each(|(to, from)| *to = *from as f32);
             }
         }

@@ -1,14 +1,10 @@
 // The step law over [T, N] in one launch, compiled at run time by NVRTC.
 //
 // A thread owns VEC neighbouring neurons through all of time: state in registers, one vector load and one vector
-// store a step. Operations and their order are those of the CPU lanes, compiled with --fmad=false and written
-// with fmaf where the lanes multiply and add at once, so that both round alike and draw the same spikes.
+// store a step. It rounds as the CPU's lanes do (common.cu) and draws the same spikes.
 //
 // Set by the host: POLES (1..3), KIND (0: b = 1, 1: b = 2, 2: any b, 3: table), SAMPLED, SPREAD, RESET (0 or 1),
 // VEC (1 or 4), BF16 (0 or 1: how x, out and their gradients are stored), SEGMENT (steps between checkpoints).
-
-typedef unsigned int u32;
-typedef unsigned long long u64;
 
 struct Scan {
     u64 steps, neurons, channels, inner, step_offset;
@@ -48,21 +44,18 @@ __device__ inline void store(stored* to, u64 at, const float* from) {
     *(Pack*)(to + at) = pack;
 }
 
-// self < x ? self : x and self > x ? self : x: a NaN in x comes through.
-__device__ inline float min_with(float self, float x) { return self < x ? self : x; }
-__device__ inline float max_with(float self, float x) { return self > x ? self : x; }
-
-// exp(x) = s (1 + m), m = expm1 of the reduced argument; x in [-87, 88].
-__device__ inline void exp_parts(float x, float* m, float* s) {
-    float shifted = fmaf(x, 1.44269504f, 12582912.0f);
-    float n = shifted - 12582912.0f;
-    float r = fmaf(-n, -2.1219444e-4f, fmaf(-n, 0.693359375f, x));
-    float r2 = r * r;
-    float low = fmaf(r, 0.16666576f, 0.5f);
-    float high = fmaf(r2, 0.0013926213f, fmaf(r, 0.008363203f, 0.041666556f));
-    float poly = fmaf(r2, high, low);
-    *m = fmaf(r2, poly, r);
-    *s = __uint_as_float((__float_as_uint(shifted) << 23) + (127u << 23));
+// 1 - 2^-x, x in [0, 126].
+__device__ inline float one_minus_exp2_neg(float x) {
+    float shifted = 12583039.0f - x;
+    float g = x + (shifted - 12583039.0f);
+    float poly = -0.00015245595f;
+    poly = fmaf(poly, g, 0.0013391008f);
+    poly = fmaf(poly, g, -0.009618844f);
+    poly = fmaf(poly, g, 0.05550359f);
+    poly = fmaf(poly, g, -0.24022645f);
+    poly = fmaf(poly, g, 0.6931472f);
+    float scale = __uint_as_float(__float_as_uint(shifted) << 23);
+    return fmaf(scale * g, poly, 1.0f - scale);
 }
 
 __device__ inline float log_of(float x) {
@@ -201,13 +194,12 @@ __device__ inline void look_up(const Scan& s, const float* table, float u, float
 #endif
 
 __device__ inline void general_power(float f, float exponent, float* fb, float* fb1) {
-    float safe = max_with(1e-30f, f), m, s;
-    exp_parts(max_with(-87.0f, exponent * log_of(safe)), &m, &s);
-    *fb = fmaf(m, s, s);
+    float safe = max_with(1e-30f, f);
+    *fb = exp2_of(max_with(-125.0f, (exponent * 1.44269504f) * log_of(safe)));
     *fb1 = exponent * (*fb / safe);
 }
 
-// q (p of a table), d/du, d/drise at amplitude u as the junction feels it.
+// w (p of a table), d/du, d/drise at amplitude u as the junction feels it.
 __device__ inline void rate(const Scan& s, const float* table, float u, float rise, float scale, float* value, bool slopes) {
 #if KIND == 3
     look_up(s, table, u, rise, value);
@@ -228,7 +220,7 @@ __device__ inline void rate(const Scan& s, const float* table, float u, float ri
     float e = am * k;
     float numerator = fmaf(a1, m, open * v1);
     value[1] = open * k;
-    value[2] = -(k * fmaf(-e, fmaf(d1, v, d * v1), numerator));
+    value[2] = k * fmaf(fmaf(d1, v, d * v1), e, -numerator);
 #else
     float inv_v = k * d, inv_d = k * v, f = m * inv_v, delta = a * inv_d, fb, fb1;
 #if KIND == 1
@@ -248,27 +240,23 @@ __device__ inline void rate(const Scan& s, const float* table, float u, float ri
 #endif
 }
 
-__device__ inline float probability(float q) {
+__device__ inline float in_range(float w) { return min_with(6.87f, max_with(-125.0f, w)); }
+
+__device__ inline float probability(float w) {
 #if KIND == 3
-    return q;
+    return w;
 #else
-    float m, s;
-    exp_parts(min_with(4.4f, max_with(-87.0f, q)), &m, &s);
-    exp_parts(-fmaf(m, s, s), &m, &s);
-    return fmaf(-m, s, 1.0f - s);
+    return one_minus_exp2_neg(exp2_of(in_range(w)));
 #endif
 }
 
-// dp/dq = exp(q) exp(-exp(q)).
-__device__ inline float rate_slope(float q) {
+// dp/dw = ln(2)^2 2^w 2^-(2^w).
+__device__ inline float rate_slope(float w) {
 #if KIND == 3
     return 1.0f;
 #else
-    float m, s;
-    exp_parts(min_with(4.4f, max_with(-87.0f, q)), &m, &s);
-    float rate = fmaf(m, s, s);
-    exp_parts(-rate, &m, &s);
-    return rate * fmaf(m, s, s);
+    float rate = exp2_of(in_range(w));
+    return rate * exp2_of(-1.0575327f - rate);
 #endif
 }
 
@@ -296,8 +284,8 @@ __device__ inline float rise_of(const Scan& s, const Neuron& neuron, float u, co
 #if SPREAD
     power = power * neuron.heating;
 #endif
-    float rise = power * s.self_heat;
-    for (int i = 0; i < POLES; ++i) rise = rise + heat[i];
+    float rise = fmaf(power, s.self_heat, heat[0]);
+    for (int i = 1; i < POLES; ++i) rise = rise + heat[i];
     return rise;
 }
 
@@ -401,26 +389,26 @@ extern "C" __global__ void thermal_backward(const Scan s, const stored* __restri
             load(grad_out, t * s.neurons + n, g);
             for (int k = 0; k < VEC; ++k) {
                 set_step(s, neuron[k], t);
-                float w = fmaf(drive[k], neuron[k].gain, neuron[k].bias);
-                float u = min_with(s.v_max, max_with(0.0f, w)), value[3];
+                float along = fmaf(drive[k], neuron[k].gain, neuron[k].bias);
+                float u = min_with(s.v_max, max_with(0.0f, along)), value[3];
                 float rise = rise_of(s, neuron[k], u, trace[t - first][k]);
                 rate(s, table, SPREAD ? u * neuron[k].sensitivity : u, rise, neuron[k].barrier, value, true);
                 if (SPREAD) value[1] = value[1] * neuron[k].sensitivity;
                 float adjoint[POLES], by_heat = 0.0f, by_reset = 0.0f;
                 for (int i = 0; i < POLES; ++i) {
                     adjoint[i] = grad[k][i] * s.decay[i];
-                    by_heat = fmaf(s.heat[i], adjoint[i], by_heat);
+                    by_heat = fmaf(s.heat[i] + s.heat[i], adjoint[i], by_heat);
                     by_reset = fmaf(s.reset[i], adjoint[i], by_reset);
                 }
                 if (SPREAD) by_reset = by_reset * neuron[k].heating;
                 float grad_p = g[k] + by_reset;
-                float grad_q = KIND == 3 ? grad_p : grad_p * rate_slope(value[0]);
-                float grad_rise = grad_q * value[2];
+                float grad_w = KIND == 3 ? grad_p : grad_p * rate_slope(value[0]);
+                float grad_rise = grad_w * value[2];
                 for (int i = 0; i < POLES; ++i) grad[k][i] = adjoint[i] + grad_rise;
-                float power = fmaf(s.self_heat, grad_rise, by_heat);
+                float power = fmaf(s.self_heat + s.self_heat, grad_rise, by_heat);
                 if (SPREAD) power = power * neuron[k].heating;
-                float grad_u = fmaf(u + u, power, grad_q * value[1]);
-                float inside = w < 0.0f ? 0.0f : (s.v_max < w ? 0.0f : grad_u);
+                float grad_u = fmaf(u, power, grad_w * value[1]);
+                float inside = along < u || u < along ? 0.0f : grad_u;
                 dx[k] = neuron[k].gain * inside;
                 gain_sum[k] = fmaf(drive[k], inside, gain_sum[k]);
                 bias_sum[k] = inside + bias_sum[k];
@@ -433,22 +421,4 @@ extern "C" __global__ void thermal_backward(const Scan s, const stored* __restri
         sums[s.neurons + n + k] = bias_sum[k];
         for (int i = 0; i < POLES; ++i) grad_heat[i * s.neurons + n + k] = grad[k][i];
     }
-}
-
-// Sums over the neurons of a channel, in f64 and in a fixed order: block c of row r gives totals[r * C + c].
-extern "C" __global__ void sum_channels(const Scan s, const float* __restrict__ sums, double* __restrict__ totals) {
-    __shared__ double parts[256];
-    u64 channel = blockIdx.x, row = blockIdx.y, batch = s.neurons / (s.channels * s.inner);
-    double sum = 0.0;
-    for (u64 i = threadIdx.x; i < batch * s.inner; i += 256) {
-        u64 neuron = (i / s.inner * s.channels + channel) * s.inner + i % s.inner;
-        sum += (double)sums[row * s.neurons + neuron];
-    }
-    parts[threadIdx.x] = sum;
-    __syncthreads();
-    for (int half = 128; half > 0; half /= 2) {
-        if (threadIdx.x < half) parts[threadIdx.x] += parts[threadIdx.x + half];
-        __syncthreads();
-    }
-    if (threadIdx.x == 0) totals[row * s.channels + channel] = parts[0];
 }

@@ -4,11 +4,12 @@ use crate::{Error, Result, ThermalScan};
 use cudarc::driver::DeviceRepr;
 use cudarc::nvrtc::{CompileOptions, Ptx, compile_ptx_with_opts};
 use ipnet_device::{Arrhenius, MAX_POLES, Switching};
+use std::f64::consts::LOG2_E;
 
 /// Steps between checkpoints of the heat; those between lie in the thread's own memory.
 pub(crate) const SEGMENT: usize = 16;
 
-const SOURCE: &str = include_str!("thermal.cu");
+const SOURCE: &str = concat!(include_str!("common.cu"), include_str!("thermal.cu"));
 
 /// The constants a kernel is compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -93,10 +94,14 @@ pub fn every_variant() -> Vec<Variant> {
 /// # Errors
 /// [`Error::Unavailable`] with the compiler's log.
 pub fn compile(variant: Variant, architecture: &str) -> Result<Ptx> {
-    let mut options = variant.defines();
+    compile_source(SOURCE, variant.defines(), architecture)
+}
+
+/// Compiles `source` with the constants `options`.
+pub(crate) fn compile_source(source: &str, mut options: Vec<String>, architecture: &str) -> Result<Ptx> {
     options.push(format!("--gpu-architecture={architecture}"));
     let options = CompileOptions { fmad: Some(false), options, ..CompileOptions::default() };
-    compile_ptx_with_opts(SOURCE, options).map_err(|error| Error::Unavailable {
+    compile_ptx_with_opts(source, options).map_err(|error| Error::Unavailable {
         backend: "cuda",
         missing: format!("a compiled kernel: {error:?}"),
     })
@@ -173,8 +178,9 @@ impl ScanArgument {
         };
         match &law.switching {
             Switching::Arrhenius(Arrhenius { log_attempts, barrier, v_critical, exponent }) => {
-                argument.log_attempts = *log_attempts as f32;
-                argument.barrier = barrier.map(|d| d as f32);
+                // The kernels work to base 2: see the CPU's packed law.
+                argument.log_attempts = (log_attempts * LOG2_E + LOG2_E.log2()) as f32;
+                argument.barrier = barrier.map(|d| (d * LOG2_E) as f32);
                 argument.v_critical = v_critical.map(|c| c as f32);
                 argument.exponent = *exponent as f32;
                 (argument, vec![0.0])

@@ -367,3 +367,47 @@ fn every_level_and_thread_count_gives_the_same_bits() {
         }
     }
 }
+
+/// LIF neurons on the GPU: the spikes of the CPU, and its gradients to rounding.
+#[cfg(feature = "cuda")]
+mod cuda_lif {
+    use super::normal;
+    use ipnet_kernel::cuda::CudaBackend;
+    use ipnet_kernel::{AlifConfig, CpuBackend, LifConfig, Reset, ScanShape};
+
+    #[test]
+    fn cuda_lif_agrees_with_the_processor() {
+        let gpu = match CudaBackend::new(0) {
+            Ok(gpu) => gpu,
+            Err(why) => {
+                assert!(std::env::var_os("IPNET_NEEDS_CUDA").is_none(), "{why}");
+                println!("skipped: {why}");
+                return;
+            }
+        };
+        for inner in [4, 11] {
+            let shape = ScanShape { steps: 40, batch: 2, channels: 3, inner };
+            let (x, g) = (normal("lif", shape.elements()), normal("g", shape.elements()));
+            let decay = [0.9, 0.8, 0.5];
+            for (reset, adaptation_strength) in
+                [(Reset::Zero, 0.0), (Reset::Subtract, 0.7), (Reset::None, 0.0)]
+            {
+                let lif = LifConfig { reset, ..LifConfig::default() };
+                let config = AlifConfig { lif, adaptation_decay: 0.9, adaptation_strength };
+                let mut outs = [(); 2].map(|()| vec![0.0; shape.elements()]);
+                let mut grads = [(); 2].map(|()| (vec![0.0; shape.elements()], [0.0; 3]));
+                let cpu = CpuBackend::default();
+                cpu.lif(shape, &config, &x, &decay, &mut outs[0]).unwrap();
+                gpu.lif(shape, &config, &x, &decay, &mut outs[1]).unwrap();
+                assert!(outs[0].contains(&1.0) && outs[0] == outs[1], "{config:?}");
+                let [(dx, dd), (gpu_dx, gpu_dd)] = &mut grads;
+                cpu.lif_gradient(shape, &config, &x, &decay, &g, dx, dd).unwrap();
+                gpu.lif_gradient(shape, &config, &x, &decay, &g, gpu_dx, gpu_dd).unwrap();
+                let pairs = dx.iter().zip(&*gpu_dx).chain(dd.iter().zip(&*gpu_dd));
+                for (a, b) in pairs {
+                    assert!((a - b).abs() <= 1e-5 * a.abs().max(1.0), "{config:?}: {a}, on the GPU {b}");
+                }
+            }
+        }
+    }
+}

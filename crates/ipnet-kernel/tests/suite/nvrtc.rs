@@ -1,6 +1,6 @@
 //! The CUDA source compiles for every law, where the run-time compiler can be loaded; no GPU is needed.
 
-use ipnet_kernel::cuda::{compile, every_variant};
+use ipnet_kernel::cuda::{LifVariant, compile, compile_lif, every_variant};
 
 #[test]
 fn every_variant_compiles_to_ptx() {
@@ -8,6 +8,13 @@ fn every_variant_compiles_to_ptx() {
     if !unsafe { cudarc::nvrtc::sys::is_culib_present() } {
         println!("skipped: no libnvrtc on LD_LIBRARY_PATH");
         return;
+    }
+    for [adaptive, vectors] in [[false, false], [false, true], [true, false], [true, true]] {
+        let variant = LifVariant { adaptive, vectors };
+        let ptx = compile_lif(variant, "compute_80").unwrap_or_else(|error| panic!("{variant:?}: {error}"));
+        for name in ["lif_forward", "lif_backward", "sum_channels"] {
+            assert!(ptx.to_src().contains(&format!(".entry {name}")), "{variant:?}: no {name}");
+        }
     }
     let variants = every_variant();
     assert_eq!(variants.len(), 3 * 4 * 32);

@@ -12,9 +12,9 @@
 //! "High performance zero-memory overhead direct convolutions", ICML 2018.
 
 use std::arch::x86_64::*;
-use std::cell::RefCell;
 
 use super::Geometry;
+use super::scratch::with_scratch;
 
 /// f32 lanes of a vector.
 const LANES: usize = 8;
@@ -38,25 +38,23 @@ pub(crate) fn applies(g: &Geometry) -> bool {
         && is_x86_feature_detected!("fma")
 }
 
-thread_local! {
-    static PADDED: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
-    static BAND: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
-}
-
 /// Planes of one sample with a zero margin, one after the other, and room for a tile that runs over the end.
-struct Padded {
+struct Padded<'a> {
     hp: usize,
     wp: usize,
-    data: Vec<f32>,
+    data: &'a [f32],
 }
 
-impl Padded {
-    fn new(x: &[f32], [channels, h, w]: [usize; 3], padding: usize) -> Self {
+impl<'a> Padded<'a> {
+    /// Elements of memory that [`Self::new`] needs.
+    fn len([channels, h, w]: [usize; 3], padding: usize) -> usize {
         let (hp, wp) = (h + 2 * padding, w + 2 * padding);
-        // Taken from the thread rather than borrowed: rayon may run another part on this thread meanwhile.
-        let mut data = PADDED.take();
-        data.clear();
-        data.resize(channels * hp * wp + 2 * wp + TILE_PIXELS + LANES, 0.0);
+        channels * hp * wp + 2 * wp + TILE_PIXELS + LANES
+    }
+
+    fn new(data: &'a mut [f32], x: &[f32], [_, h, w]: [usize; 3], padding: usize) -> Self {
+        let (hp, wp) = (h + 2 * padding, w + 2 * padding);
+        data.fill(0.0);
         for (row, x) in x.chunks_exact(w).enumerate() {
             let start = ((row / h) * hp + row % h + padding) * wp + padding;
             data[start..start + w].copy_from_slice(x);
@@ -66,10 +64,6 @@ impl Padded {
 
     fn plane(&self) -> usize {
         self.hp * self.wp
-    }
-
-    fn give_back(self) {
-        PADDED.set(self.data);
     }
 }
 
@@ -97,52 +91,50 @@ pub(crate) fn correlate(
     packed: &[f32],
     bias: Option<&[f32]>,
 ) {
-    let c_in = extent[0];
-    let padded = Padded::new(x, extent, padding);
-    let wp = padded.wp;
+    let (c_in, wp) = (extent[0], extent[2] + 2 * padding);
     let band_rows = (BAND_PIXELS_FORWARD / wp).clamp(1, h);
     let band_len = (band_rows * wp).next_multiple_of(TILE_PIXELS);
-    let mut band = BAND.take();
-    band.clear();
-    band.resize(TILE_CHANNELS * band_len, 0.0);
-    for first in (0..h).step_by(band_rows) {
-        let rows = band_rows.min(h - first);
-        for (block, weights) in packed.chunks_exact(c_in * 9 * TILE_CHANNELS).enumerate() {
-            let channels = TILE_CHANNELS.min(c_out - block * TILE_CHANNELS);
-            let mut start = [0.0; TILE_CHANNELS];
-            if let Some(bias) = bias {
-                start[..channels].copy_from_slice(&bias[block * TILE_CHANNELS..][..channels]);
-            }
-            for tile in (0..rows * wp).step_by(TILE_PIXELS) {
-                let q = first * wp + tile;
-                assert!((c_in - 1) * padded.plane() + q + 2 * wp + 2 + TILE_PIXELS <= padded.data.len());
-                assert!((TILE_CHANNELS - 1) * band_len + tile + TILE_PIXELS <= band.len());
-                // SAFETY: `applies` found AVX2 and FMA before this module was entered. The kernel reads
-                // `x[i * plane + u * wp + v + 0..24]` for i < c_in and u, v < 3, and writes
-                // `y[o * band_len + 0..24]` for o < 4: inside the slices by the assertions above; the weights of
-                // one block are the chunk's length.
-                unsafe {
-                    tile_4x24(
-                        padded.data.as_ptr().add(q),
-                        [c_in, padded.plane(), wp],
-                        weights.as_ptr(),
-                        start,
-                        band.as_mut_ptr().add(tile),
-                        band_len,
-                    );
+    let padded_len = Padded::len(extent, padding);
+    with_scratch(padded_len + TILE_CHANNELS * band_len, |scratch| {
+        let (padded, band) = scratch.split_at_mut(padded_len);
+        let padded = Padded::new(padded, x, extent, padding);
+        for first in (0..h).step_by(band_rows) {
+            let rows = band_rows.min(h - first);
+            for (block, weights) in packed.chunks_exact(c_in * 9 * TILE_CHANNELS).enumerate() {
+                let channels = TILE_CHANNELS.min(c_out - block * TILE_CHANNELS);
+                let mut start = [0.0; TILE_CHANNELS];
+                if let Some(bias) = bias {
+                    start[..channels].copy_from_slice(&bias[block * TILE_CHANNELS..][..channels]);
                 }
-            }
-            for channel in 0..channels {
-                let target = &mut y[((block * TILE_CHANNELS + channel) * h + first) * w..][..rows * w];
-                let source = band[channel * band_len..].chunks_exact(wp);
-                for (to, from) in target.chunks_exact_mut(w).zip(source) {
-                    to.copy_from_slice(&from[..w]);
+                for tile in (0..rows * wp).step_by(TILE_PIXELS) {
+                    let q = first * wp + tile;
+                    assert!((c_in - 1) * padded.plane() + q + 2 * wp + 2 + TILE_PIXELS <= padded.data.len());
+                    assert!((TILE_CHANNELS - 1) * band_len + tile + TILE_PIXELS <= band.len());
+                    // SAFETY: `applies` found AVX2 and FMA before this module was entered. The kernel reads
+                    // `x[i * plane + u * wp + v + 0..24]` for i < c_in and u, v < 3, and writes
+                    // `y[o * band_len + 0..24]` for o < 4: inside the slices by the assertions above; the weights of
+                    // one block are the chunk's length.
+                    unsafe {
+                        tile_4x24(
+                            padded.data.as_ptr().add(q),
+                            [c_in, padded.plane(), wp],
+                            weights.as_ptr(),
+                            start,
+                            band.as_mut_ptr().add(tile),
+                            band_len,
+                        );
+                    }
+                }
+                for channel in 0..channels {
+                    let target = &mut y[((block * TILE_CHANNELS + channel) * h + first) * w..][..rows * w];
+                    let source = band[channel * band_len..].chunks_exact(wp);
+                    for (to, from) in target.chunks_exact_mut(w).zip(source) {
+                        to.copy_from_slice(&from[..w]);
+                    }
                 }
             }
         }
-    }
-    BAND.set(band);
-    padded.give_back();
+    });
 }
 
 /// `y[o * y_stride + p] = start[o] + sum_{i, u, v} w[i, u, v, o] x[i * plane + u * wp + v + p]`, o < 4, p < 24.
@@ -213,48 +205,49 @@ pub(crate) fn finish_backward_w(g: &Geometry, by_block: &[f32]) -> Vec<f32> {
 
 /// Adds one sample's share to the sums.
 pub(crate) fn sample_backward_w(g: &Geometry, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-    let padded = Padded::new(x, [g.c_in, g.h_in, g.w_in], g.padding);
+    let extent = [g.c_in, g.h_in, g.w_in];
     let band_rows = (BAND_PIXELS_BACKWARD / g.w_out).clamp(1, g.h_out);
-    let mut band = BAND.take();
-    band.clear();
-    band.resize(band_rows * g.w_out * BLOCK, 0.0);
-    for first in (0..g.h_out).step_by(band_rows) {
-        let rows = band_rows.min(g.h_out - first);
-        for (block, dw) in dw.chunks_mut(BLOCK * g.c_in * 9).enumerate() {
-            let width = dw.len() / (g.c_in * 9);
-            let channels = width.min(g.c_out - block * BLOCK);
-            if channels < width {
-                band.fill(0.0);
-            }
-            for lane in 0..channels {
-                let plane = &dy[(block * BLOCK + lane) * g.y_plane() + first * g.w_out..][..rows * g.w_out];
-                for (to, from) in band[lane..].iter_mut().step_by(width).zip(plane) {
-                    *to = *from;
+    let padded_len = Padded::len(extent, g.padding);
+    with_scratch(padded_len + band_rows * g.w_out * BLOCK, |scratch| {
+        let (padded, band) = scratch.split_at_mut(padded_len);
+        let padded = Padded::new(padded, x, extent, g.padding);
+        for first in (0..g.h_out).step_by(band_rows) {
+            let rows = band_rows.min(g.h_out - first);
+            for (block, dw) in dw.chunks_mut(BLOCK * g.c_in * 9).enumerate() {
+                let width = dw.len() / (g.c_in * 9);
+                let channels = width.min(g.c_out - block * BLOCK);
+                if channels < width {
+                    band.fill(0.0);
                 }
-            }
-            for (iu, dw) in dw.chunks_exact_mut(3 * width).enumerate() {
-                let (i, u) = (iu / 3, iu % 3);
-                let start = i * padded.plane() + (first + u) * padded.wp;
-                assert!(start + (rows - 1) * padded.wp + g.w_out + 2 <= padded.data.len());
-                assert!(rows * g.w_out * width <= band.len());
-                // SAFETY: `applies` found AVX2 and FMA. The kernel reads `x[r * wp + c + v]` for r < rows, c < w_out,
-                // v < 3 and `dy[(r * w_out + c) * width ..][..width]`, inside by the assertions, and adds to the
-                // chunk of `3 * width` sums.
-                unsafe {
-                    let x = padded.data.as_ptr().add(start);
-                    let extent = [rows, g.w_out, padded.wp];
-                    match width / LANES {
-                        1 => taps_3::<1>(x, extent, band.as_ptr(), dw.as_mut_ptr()),
-                        2 => taps_3::<2>(x, extent, band.as_ptr(), dw.as_mut_ptr()),
-                        3 => taps_3::<3>(x, extent, band.as_ptr(), dw.as_mut_ptr()),
-                        _ => taps_3::<4>(x, extent, band.as_ptr(), dw.as_mut_ptr()),
+                for lane in 0..channels {
+                    let plane =
+                        &dy[(block * BLOCK + lane) * g.y_plane() + first * g.w_out..][..rows * g.w_out];
+                    for (to, from) in band[lane..].iter_mut().step_by(width).zip(plane) {
+                        *to = *from;
+                    }
+                }
+                for (iu, dw) in dw.chunks_exact_mut(3 * width).enumerate() {
+                    let (i, u) = (iu / 3, iu % 3);
+                    let start = i * padded.plane() + (first + u) * padded.wp;
+                    assert!(start + (rows - 1) * padded.wp + g.w_out + 2 <= padded.data.len());
+                    assert!(rows * g.w_out * width <= band.len());
+                    // SAFETY: `applies` found AVX2 and FMA. The kernel reads `x[r * wp + c + v]` for r < rows, c < w_out,
+                    // v < 3 and `dy[(r * w_out + c) * width ..][..width]`, inside by the assertions, and adds to the
+                    // chunk of `3 * width` sums.
+                    unsafe {
+                        let x = padded.data.as_ptr().add(start);
+                        let extent = [rows, g.w_out, padded.wp];
+                        match width / LANES {
+                            1 => taps_3::<1>(x, extent, band.as_ptr(), dw.as_mut_ptr()),
+                            2 => taps_3::<2>(x, extent, band.as_ptr(), dw.as_mut_ptr()),
+                            3 => taps_3::<3>(x, extent, band.as_ptr(), dw.as_mut_ptr()),
+                            _ => taps_3::<4>(x, extent, band.as_ptr(), dw.as_mut_ptr()),
+                        }
                     }
                 }
             }
         }
-    }
-    BAND.set(band);
-    padded.give_back();
+    });
 }
 
 /// `dw[v * 8 V + k] += sum_{r, c} dy[(r w_out + c) 8 V + k] x[r wp + c + v]`, v < 3, k < 8 V.

@@ -1,28 +1,11 @@
 //! Convolution as a matrix product: the patches of a sample are the columns of a matrix `[C kh kw, OH OW]`.
 //!
-//! `Y = W X_col`, `dX = col2im(W^T dY)`, `dW = sum_n dY X_col^T`. One matrix of patches per thread is kept and
-//! used again.
-
-use std::cell::RefCell;
+//! `Y = W X_col`, `dX = col2im(W^T dY)`, `dW = sum_n dY X_col^T`. The matrix of patches is one
+//! thread's scratch.
 
 use super::Geometry;
+use super::scratch::with_scratch;
 use crate::matmul::{Mat, matmul};
-
-thread_local! {
-    static COLUMNS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Runs `f` on this thread's scratch of `len` elements, whose content is whatever was there.
-fn with_columns<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
-    // Taken out for the call rather than borrowed, so that rayon may run another part on this thread inside `f`.
-    let mut columns = COLUMNS.take();
-    if columns.len() < len {
-        columns.resize(len, 0.0);
-    }
-    let result = f(&mut columns[..len]);
-    COLUMNS.set(columns);
-    result
-}
 
 /// The output columns `c` in `0..w_out` for which `c * stride + v - padding` lies in `0..w_in`.
 fn inside(v: usize, g: &Geometry) -> std::ops::Range<usize> {
@@ -89,7 +72,7 @@ pub(crate) fn forward(g: &Geometry, x: &[f32], w: &[f32], bias: Option<&[f32]>, 
             plane.fill(bias);
         }
     }
-    with_columns(g.patch() * g.y_plane(), |columns| {
+    with_scratch(g.patch() * g.y_plane(), |columns| {
         im2col(g, x, columns);
         let (w, columns) = (Mat::rows(w, g.patch()), Mat::rows(columns, g.y_plane()));
         matmul([g.c_out, g.patch(), g.y_plane()], w, columns, y, g.y_plane(), bias.is_some());
@@ -98,7 +81,7 @@ pub(crate) fn forward(g: &Geometry, x: &[f32], w: &[f32], bias: Option<&[f32]>, 
 
 /// `dx [C, H, W]` of one sample.
 pub(crate) fn backward_x(g: &Geometry, w: &[f32], dy: &[f32], dx: &mut [f32]) {
-    with_columns(g.patch() * g.y_plane(), |columns| {
+    with_scratch(g.patch() * g.y_plane(), |columns| {
         let (w, dy) = (Mat::rows(w, g.patch()).t(), Mat::rows(dy, g.y_plane()));
         matmul([g.patch(), g.c_out, g.y_plane()], w, dy, columns, g.y_plane(), false);
         dx.fill(0.0);
@@ -108,7 +91,7 @@ pub(crate) fn backward_x(g: &Geometry, w: &[f32], dy: &[f32], dx: &mut [f32]) {
 
 /// Adds `dw [O, C, kh, kw]` of one sample.
 pub(crate) fn backward_w(g: &Geometry, x: &[f32], dy: &[f32], dw: &mut [f32]) {
-    with_columns(g.patch() * g.y_plane(), |columns| {
+    with_scratch(g.patch() * g.y_plane(), |columns| {
         im2col(g, x, columns);
         let (dy, columns) = (Mat::rows(dy, g.y_plane()), Mat::rows(columns, g.y_plane()).t());
         matmul([g.c_out, g.y_plane(), g.patch()], dy, columns, dw, g.patch(), true);

@@ -13,14 +13,13 @@
 mod direct;
 mod im2col;
 mod method;
+mod scratch;
 #[cfg(target_arch = "x86_64")]
 mod taps;
 mod time;
 mod volume;
 #[cfg(target_arch = "x86_64")]
 mod winograd;
-
-use std::cell::RefCell;
 
 use candle_core::Tensor;
 use rayon::prelude::*;
@@ -31,6 +30,7 @@ use crate::parallel;
 
 pub(crate) use method::Forward;
 use method::{BackwardW, BackwardX};
+pub(crate) use scratch::with_scratch;
 pub use time::conv_time;
 pub use volume::conv3d;
 
@@ -249,22 +249,6 @@ pub(crate) fn backward(
         dw: needs[1].then(|| by_w.finish(dw)),
         db: needs[2].then_some(db),
     }
-}
-
-thread_local! {
-    static SAMPLE: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Runs `f` on this thread's memory for one sample of `len` elements, whose content is whatever was there.
-pub(crate) fn with_sample<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
-    // Taken out for the call rather than borrowed, so that rayon may run another part on this thread inside `f`.
-    let mut sample = SAMPLE.take();
-    if sample.len() < len {
-        sample.resize(len, 0.0);
-    }
-    let result = f(&mut sample[..len]);
-    SAMPLE.set(sample);
-    result
 }
 
 /// `db[o] = sum_{n, r, c} dy[n, o, r, c]` for `dy [N, O, plane]`.

@@ -1,19 +1,17 @@
 //! The product behind [`super::conv_time`] for AVX2 + FMA: `y[o] = bias[o] + sum_{u, i} w[o, u, i] x_u[i]`, one plane `x_u[i]`
 //! for each offset in time and input channel.
 //!
-//! Design decision: the register tile is that of `winograd`'s products. A panel of 24 pixels of all planes is copied to
-//! lie together first: planes are powers of two apart, and would push each other out of the cache.
+//! Design decision: the register tile is that of `winograd`'s products. Four panels of 24 pixels of all planes are copied
+//! to lie together first: planes are powers of two apart, and would push each other out of the cache.
 
-use std::cell::RefCell;
-
+use super::scratch::with_scratch;
 use super::winograd::{LANES, TILE_CHANNELS, product_panel};
 
 /// Pixels of a panel.
 const PANEL: usize = 3 * LANES;
 
-thread_local! {
-    static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
-}
+/// Panels that are copied at once: six whole cache lines of each plane, so that none is fetched twice.
+const PANELS: usize = 4;
 
 /// Whether this processor has what [`correlate`] needs.
 pub(crate) fn applies() -> bool {
@@ -44,35 +42,43 @@ pub(crate) fn correlate(
     let (space, depth) = (y.len() / c_out, taps.len() * c_in);
     let first = taps.first().map_or(0, |tap| tap.0);
     let blocks = c_out.div_ceil(TILE_CHANNELS);
-    let mut scratch = SCRATCH.take();
-    scratch.resize((depth + blocks * TILE_CHANNELS) * PANEL, 0.0);
-    let (panel, products) = scratch.split_at_mut(depth * PANEL);
-    for start in (0..space).step_by(PANEL) {
-        let width = PANEL.min(space - start);
-        let planes = taps.iter().flat_map(|(_, x)| x.chunks_exact(space));
-        for (row, plane) in panel.as_chunks_mut::<PANEL>().0.iter_mut().zip(planes) {
-            match plane[start..start + width].as_array::<PANEL>() {
-                Some(pixels) => *row = *pixels,
-                None => {
-                    row[..width].copy_from_slice(&plane[start..start + width]);
-                    row[width..].fill(0.0);
+    with_scratch((PANELS * depth + blocks * TILE_CHANNELS) * PANEL, |scratch| {
+        let (panels, products) = scratch.split_at_mut(PANELS * depth * PANEL);
+        for start in (0..space).step_by(PANELS * PANEL) {
+            let end = space.min(start + PANELS * PANEL);
+            let planes = taps.iter().flat_map(|(_, x)| x.chunks_exact(space));
+            for (row, plane) in planes.enumerate() {
+                let row = panels.as_chunks_mut::<PANEL>().0[row..].iter_mut().step_by(depth);
+                for (row, pixels) in row.zip(plane[start..end].chunks(PANEL)) {
+                    row[..pixels.len()].copy_from_slice(pixels);
+                    row[pixels.len()..].fill(0.0);
+                }
+            }
+            let widths = (start..end).step_by(PANEL).map(|first| (first, PANEL.min(end - first)));
+            for ((first_pixel, width), panel) in widths.zip(panels.chunks_exact(depth * PANEL)) {
+                for (block, products) in products.chunks_exact_mut(TILE_CHANNELS * PANEL).enumerate() {
+                    let weights =
+                        &packed[(block * k + first) * c_in * TILE_CHANNELS..][..depth * TILE_CHANNELS];
+                    // SAFETY: the caller saw `applies`; the panel holds `depth` rows, the weights `depth` fours, the
+                    // products four rows, all of `PANEL`.
+                    unsafe {
+                        product_panel::<3>(
+                            weights.as_ptr(),
+                            panel.as_ptr(),
+                            products.as_mut_ptr(),
+                            depth,
+                            PANEL,
+                        );
+                    }
+                }
+                for (o, y) in y.chunks_exact_mut(space).enumerate() {
+                    let bias = bias.map_or(0.0, |bias| bias[o]);
+                    let products = &products[o * PANEL..];
+                    for (y, product) in y[first_pixel..first_pixel + width].iter_mut().zip(products) {
+                        *y = product + bias;
+                    }
                 }
             }
         }
-        for (block, products) in products.chunks_exact_mut(TILE_CHANNELS * PANEL).enumerate() {
-            let weights = &packed[(block * k + first) * c_in * TILE_CHANNELS..][..depth * TILE_CHANNELS];
-            // SAFETY: the caller saw `applies`; the panel holds `depth` rows, the weights `depth` fours, the products
-            // four rows, all of `PANEL`.
-            unsafe {
-                product_panel::<3>(weights.as_ptr(), panel.as_ptr(), products.as_mut_ptr(), depth, PANEL);
-            }
-        }
-        for (o, y) in y.chunks_exact_mut(space).enumerate() {
-            let bias = bias.map_or(0.0, |bias| bias[o]);
-            for (y, product) in y[start..start + width].iter_mut().zip(&products[o * PANEL..]) {
-                *y = product + bias;
-            }
-        }
-    }
-    SCRATCH.set(scratch);
+    });
 }

@@ -59,12 +59,14 @@ fn prepare(arguments: &[String]) -> Result<Prepared, Refused> {
     }
 }
 
-/// User and system time of this process \[s\], in the kernel's ticks of 10 ms.
+/// Processor time of this process's threads \[s\].
 fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit(')').next().unwrap_or_default();
-    fields.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>()
-        / 100.0
+    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let nanoseconds = threads.filter_map(|thread| {
+        let on_cpu = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        on_cpu.split_whitespace().next()?.parse::<f64>().ok()
+    });
+    nanoseconds.sum::<f64>() / 1e9
 }
 
 /// Largest resident memory so far \[MiB\].

@@ -125,13 +125,7 @@ fn thermal(setting: Setting, firing: Firing) -> Result<Work, Refused> {
     run(&mut out, &mut dx)?;
     let check = check_thermal(&config, steps, neurons, [&x, &g, &out], backward.then_some(&dx[..]))?;
     if warm {
-        let call = move || {
-            if let Err(error) = run(&mut out, &mut dx) {
-                unreachable!("the same call succeeded before: {error}");
-            }
-            black_box((&out, &dx));
-        };
-        return Ok((check, Box::new(call)));
+        return Ok((check, into_kept(run, out, dx)));
     }
     drop((out, dx, run));
     let parameter = |value: f32| Tensor::new(&[value], &Device::Cpu);
@@ -140,6 +134,20 @@ fn thermal(setting: Setting, firing: Firing) -> Result<Work, Refused> {
         check,
         through_candle([x, g], [steps, neurons], backward, move |x| thermal_scan(x, &gain, &bias, &config))?,
     ))
+}
+
+/// Calls of `run` into the same two buffers.
+fn into_kept(
+    mut run: impl FnMut(&mut [f32], &mut [f32]) -> ipnet_kernel::Result<()> + 'static,
+    mut out: Vec<f32>,
+    mut dx: Vec<f32>,
+) -> Box<dyn FnMut()> {
+    Box::new(move || {
+        if let Err(error) = run(&mut out, &mut dx) {
+            unreachable!("the same call succeeded before: {error}");
+        }
+        black_box((&out, &dx));
+    })
 }
 
 fn check_thermal(
@@ -229,13 +237,7 @@ fn lif(setting: Setting) -> Result<Work, Refused> {
     run(&mut out, &mut dx)?;
     let check = check_lif(&config.lif, neurons, [&x, &g, &out], backward.then_some(&dx[..]))?;
     if warm {
-        let call = move || {
-            if let Err(error) = run(&mut out, &mut dx) {
-                unreachable!("the same call succeeded before: {error}");
-            }
-            black_box((&out, &dx));
-        };
-        return Ok((check, Box::new(call)));
+        return Ok((check, into_kept(run, out, dx)));
     }
     drop((out, dx, run));
     let decay = Tensor::new(&[LIF_DECAY], &Device::Cpu)?;
