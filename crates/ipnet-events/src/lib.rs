@@ -35,7 +35,6 @@ pub mod aedat31;
 pub mod aedat4;
 pub mod csv_text;
 pub mod dat;
-#[cfg(feature = "hdf5")]
 pub mod ddd20;
 pub mod evt2;
 pub mod evt3;

@@ -34,6 +34,16 @@ impl Mode {
     }
 }
 
+/// What becomes of the readout's outputs over time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Readout {
+    /// Their mean over all steps: what a whole clip is.
+    #[default]
+    Mean,
+    /// Those of the last step: what is the case at its end. A network without memory then sees one frame.
+    Last,
+}
+
 /// What looks on while a network computes: the name of each layer and its output.
 pub type Watch<'a> = dyn FnMut(&str, &Tensor) -> Result<(), Error> + 'a;
 
@@ -63,6 +73,7 @@ pub struct Network {
     head: Option<MemoryLayer>,
     hidden: Option<Linear>,
     readout: Linear,
+    reading: Readout,
 }
 
 /// One stage of the backbone.
@@ -155,7 +166,21 @@ impl Network {
         }
         let readout = Linear::new(&mut params, "readout", features, outputs)?;
         let global_mean = layout.global_mean;
-        Ok(Self { input, params, sensor, stages, last_norm, global_mean, head, hidden, readout })
+        let reading = Readout::Mean;
+        Ok(Self { input, params, sensor, stages, last_norm, global_mean, head, hidden, readout, reading })
+    }
+
+    /// The same network, read as `reading` says (a new one: [`Readout::Mean`]).
+    pub fn read(self, reading: Readout) -> Self {
+        Self { reading, ..self }
+    }
+
+    /// Steps that the readout works on.
+    fn steps_read(&self) -> usize {
+        match self.reading {
+            Readout::Mean => self.input.steps,
+            Readout::Last => 1,
+        }
     }
 }
 
@@ -234,7 +259,8 @@ impl TemporalNet for Network {
             x = ipnet_nn::adaptive_avg_pool2d(&x, 1, 1)?;
         }
         let x = remember("head", &self.head, x.flatten(2, 4)?, mode, watch)?;
-        let mut x = x.flatten(0, 1)?;
+        let read = self.steps_read();
+        let mut x = x.narrow(0, steps - read, read)?.flatten(0, 1)?;
         if let Some(hidden) = &self.hidden {
             x = ipnet_nn::relu(&hidden.forward(&x)?)?;
             watch(&hidden.name, &x)?;
@@ -242,7 +268,7 @@ impl TemporalNet for Network {
         let logits = self.readout.forward(&x)?;
         watch(&self.readout.name, &logits)?;
         let outputs = logits.dim(1)?;
-        Ok(ipnet_nn::mean_over_time(&logits.reshape((steps, batch, outputs))?)?)
+        Ok(ipnet_nn::mean_over_time(&logits.reshape((read, batch, outputs))?)?)
     }
 
     fn parameters(&self) -> &Parameters {
@@ -284,10 +310,10 @@ impl TemporalNet for Network {
         layers.extend(self.head.iter().map(|memory| memory.counts(steps)));
         let mut binary = if self.head.is_some() { is_binary(&self.head) } else { map.binary };
         if let Some(hidden) = &self.hidden {
-            layers.push(hidden.counts(steps, binary)?);
+            layers.push(hidden.counts(self.steps_read(), binary)?);
             binary = false;
         }
-        layers.push(self.readout.counts(steps, binary)?);
+        layers.push(self.readout.counts(self.steps_read(), binary)?);
         Ok(OpCounts { steps: steps as u64, layers })
     }
 }

@@ -4,7 +4,7 @@
 use candle_core::{Device, Tensor};
 use ipnet_device::DeviceSet;
 use ipnet_rng::Stream;
-use ipnet_zoo::{Backbone, InputShape, Memory, Mode, NetSpec, Network, Placement, TemporalNet};
+use ipnet_zoo::{Backbone, InputShape, Memory, Mode, NetSpec, Network, Placement, Readout, TemporalNet};
 use std::sync::Arc;
 
 const INPUT: InputShape = InputShape { steps: 4, channels: 2, height: 9, width: 11 };
@@ -202,4 +202,50 @@ fn frames_too_small_for_the_backbone_are_refused() {
     let input = InputShape { steps: 2, channels: 1, height: 6, width: 6 };
     let error = Network::new(&NetSpec::default(), input, 2, None, 0).unwrap_err().to_string();
     assert!(error.contains("at least 8 x 8"), "{error}");
+}
+
+/// Read at the last step, a network without memory is the network of one frame, shown the last one: outputs and gradients (of
+/// the loss sum of squares) agree. With a memory the frames before that one count too. Of hidden layer and readout one step is
+/// paid for.
+#[test]
+fn read_at_the_last_step_only_memory_sees_what_was_before() {
+    let x = input(6);
+    let mode = Mode::eval(1, 0);
+    let run = |net: &Network, x: &Tensor| {
+        let y = net.forward(x, mode).unwrap();
+        let grads = y.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+        let grads: Vec<Vec<f32>> = (net.parameters().vars())
+            .map(|(_, var)| grads.get(var).unwrap().flatten_all().unwrap().to_vec1().unwrap())
+            .collect();
+        (y.to_vec2::<f32>().unwrap(), grads)
+    };
+    let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-5 * (1.0 + b.abs()));
+    let one = Network::new(
+        &NetSpec::plain(Memory::None, Placement::None),
+        InputShape { steps: 1, ..INPUT },
+        OUTPUTS,
+        None,
+        5,
+    );
+    let (expected, slopes) =
+        run(&one.unwrap(), &x.narrow(0, INPUT.steps - 1, 1).unwrap().contiguous().unwrap());
+    let (found, found_slopes) = run(&network(Memory::None, Placement::None).read(Readout::Last), &x);
+    assert!(expected.iter().zip(&found).all(|(a, b)| near(a, b)), "{expected:?} {found:?}");
+    assert_eq!(slopes.len(), found_slopes.len());
+    assert!(slopes.iter().zip(&found_slopes).all(|(a, b)| a.len() == b.len() && near(a, b)));
+
+    let silent =
+        Tensor::cat(&[&x.narrow(0, 0, 3).unwrap().zeros_like().unwrap(), &x.narrow(0, 3, 1).unwrap()], 0);
+    for (memory, place) in [(Memory::Ip, Placement::Sensor), (Memory::Lstm, Placement::Head)] {
+        let net = network(memory, place).read(Readout::Last);
+        let (all, _) = run(&net, &x);
+        let (last, _) = run(&net, silent.as_ref().unwrap());
+        assert!(!all.iter().zip(&last).all(|(a, b)| near(a, b)), "{memory}");
+    }
+
+    let macs = |net: &Network| net.op_counts().unwrap().total(|layer| layer.macs);
+    let none = || network(Memory::None, Placement::None);
+    // 32 maps of 1 x 1 are left of 9 x 11 pixels.
+    let head = 32 * 64 + 64 * OUTPUTS as u64;
+    assert_eq!(macs(&none()) - macs(&none().read(Readout::Last)), (INPUT.steps as u64 - 1) * head);
 }

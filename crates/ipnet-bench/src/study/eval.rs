@@ -168,7 +168,8 @@ fn eval_one(
             device
         }
     };
-    let net = Network::new(&about.spec, task.input(), task.outputs(), Some(&device.law), about.seed)?;
+    let net = Network::new(&about.spec, task.input(), task.outputs(), Some(&device.law), about.seed)?
+        .read(task.readout());
     let (tensors, epoch) = match request.weights {
         Weights::Chosen => (checkpoint.chosen(), checkpoint.meta.chosen_epoch),
         Weights::Last => (checkpoint.tensors.clone(), checkpoint.meta.history.len()),

@@ -160,7 +160,8 @@ impl Job<'_> {
         let (progress, effort) = watched;
         let id = self.id();
         let law = Some(&self.device.law);
-        let net = Network::new(&self.spec, self.task.input(), self.task.outputs(), law, self.seed)?;
+        let net = Network::new(&self.spec, self.task.input(), self.task.outputs(), law, self.seed)?
+            .read(self.task.readout());
         let path = run.checkpoint_path(&id)?;
         let keep = Keep { path: &path, identity: &identity, about };
         let board = effort.tensorboard.as_deref().map(|dir| EventFile::create(dir, &id)).transpose()?;

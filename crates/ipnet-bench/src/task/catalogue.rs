@@ -1,11 +1,12 @@
 //! The tasks by name, and the recordings they are made of.
 
-use super::{Classification, Direction, Fold, FrameSet, Framing, Task};
+use super::{Classification, Direction, Fold, FrameSet, Framing, Steering, Task, Windows, chains, drives};
 use crate::table::Table;
 use crate::train::TrainConfig;
 use crate::{Error, Result};
 use ipnet_events::datasets::{DvsGesture, NMnist};
 use ipnet_events::represent::Polarities;
+use ipnet_events::synth::driving::DrivingSpec;
 use ipnet_events::synth::gestures::{GestureSpec, generate};
 use ipnet_events::{Dataset, Part};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,8 @@ pub struct DataFolder {
     pub nmnist: Option<PathBuf>,
     /// DVS128 Gesture recordings with their label files.
     pub dvs_gesture: Option<PathBuf>,
+    /// DDD-20 recordings (`<day>/rec<time>.hdf5`).
+    pub ddd20: Option<PathBuf>,
 }
 
 impl DataFolder {
@@ -31,7 +34,9 @@ impl DataFolder {
         let first = |names: &[&str]| names.iter().map(|name| root.join(name)).find(|path| path.is_dir());
         let refuse = |found: &str| Error::Argument {
             what: format!("data folder {}", root.display()),
-            expected: "a folder that holds nmnist/Train/<digit>/*.bin or dvs_gesture/*.aedat".into(),
+            expected:
+                "a folder that holds nmnist/Train/<digit>/*.bin, dvs_gesture/*.aedat or ddd20/<day>/*.hdf5"
+                    .into(),
             found: found.into(),
         };
         if !root.is_dir() {
@@ -40,9 +45,10 @@ impl DataFolder {
         let found = Self {
             nmnist: first(&["nmnist", "NMNIST", "N-MNIST"]),
             dvs_gesture: first(&["dvs_gesture", "DvsGesture", "DVSGesture"]),
+            ddd20: first(&["ddd20", "DDD20", "DDD-20"]),
         };
-        if found.nmnist.is_none() && found.dvs_gesture.is_none() {
-            return Err(refuse("neither"));
+        if found.nmnist.is_none() && found.dvs_gesture.is_none() && found.ddd20.is_none() {
+            return Err(refuse("none of them"));
         }
         Ok(found)
     }
@@ -74,6 +80,10 @@ pub enum TaskName {
     Digits10,
     /// Ten digits and their time reversals, polarities merged.
     DigitsInTime20,
+    /// Chains of three gestures, 27 classes.
+    GestureChains,
+    /// The steering wheel's angle, from events of the road.
+    Steering,
 }
 
 impl TaskName {
@@ -86,6 +96,8 @@ impl TaskName {
             Self::Gestures22Merge => "gestures-22-merge",
             Self::Digits10 => "digits-10",
             Self::DigitsInTime20 => "digits-in-time-20",
+            Self::GestureChains => "gesture-chains",
+            Self::Steering => "steering",
         }
     }
 
@@ -104,6 +116,12 @@ impl TaskName {
             Self::DigitsInTime20 => {
                 "N-MNIST digits and their time reversals, 20 classes, polarities merged (needs --data)"
             }
+            Self::GestureChains => {
+                "Three gestures one after the other, 27 classes: order counts (all of DVS Gesture in --data, else synthetic)"
+            }
+            Self::Steering => {
+                "The steering wheel's angle from the last 0.6 s of events (DDD-20 in --data, else synthetic drives)"
+            }
         }
     }
 
@@ -115,6 +133,8 @@ impl TaskName {
                 (15, 16)
             }
             Self::Digits10 | Self::DigitsInTime20 => (10, 32),
+            Self::GestureChains => (6, 16),
+            Self::Steering => (10, 16),
         };
         TrainConfig { epochs, batch, ..TrainConfig::default() }
     }
@@ -132,13 +152,15 @@ impl TaskName {
     }
 
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Gestures11,
         Self::Gestures22Keep,
         Self::Gestures22Flip,
         Self::Gestures22Merge,
         Self::Digits10,
         Self::DigitsInTime20,
+        Self::GestureChains,
+        Self::Steering,
     ];
 
     /// Loads the task with the data set's own parts. Gestures are synthetic recordings, made once below `recordings`.
@@ -146,6 +168,9 @@ impl TaskName {
     /// # Errors
     /// Digits in time without N-MNIST in `data`, and the loaders' errors.
     pub fn load(self, data: Option<&DataFolder>, recordings: &Path) -> Result<Box<dyn Task>> {
+        if self == Self::Steering {
+            return Ok(Box::new(steering(data, recordings)?));
+        }
         let frames = self.frames(data, recordings)?;
         let direction = self.direction();
         Ok(Box::new(Classification::new(self.name(), frames, direction, VALIDATION_SHARE, VALIDATION_SEED)?))
@@ -176,13 +201,19 @@ impl TaskName {
                 expected: format!("--data (or {ENVIRONMENT}) with nmnist/Train/<digit>/*.bin"),
                 found: "no such folder".into(),
             }),
+            (Self::GestureChains, _) => gesture_chains(data, recordings),
+            (Self::Steering, _) => Err(Error::Argument {
+                what: format!("task {}", self.name()),
+                expected: "a task of clips, which can be cut into folds".into(),
+                found: "drives, whose parts follow each other in time".into(),
+            }),
         }
     }
 
     /// What the reversed half of its classes does with polarity.
     fn direction(self) -> Option<Direction> {
         match self {
-            Self::Gestures11 | Self::Digits10 => None,
+            Self::Gestures11 | Self::Digits10 | Self::GestureChains | Self::Steering => None,
             Self::Gestures22Keep => Some(Direction::Keep),
             Self::Gestures22Flip => Some(Direction::Flip),
             Self::Gestures22Merge | Self::DigitsInTime20 => Some(Direction::Merge),
@@ -200,16 +231,49 @@ const GESTURE_SEED: u64 = 128;
 /// Frames per clip in all tasks.
 const STEPS: usize = 16;
 
-/// Eleven synthetic gestures, written in the official layout below `recordings` and read back.
-fn synthetic_gestures(recordings: &Path, polarities: Polarities) -> Result<FrameSet> {
+/// Eleven synthetic gestures, written in the official layout below `recordings`.
+fn gesture_recordings(recordings: &Path) -> Result<DvsGesture> {
     let folder = recordings.join("gestures");
     let spec = GestureSpec { seed: GESTURE_SEED, ..GestureSpec::default() };
     generate(&spec, &folder)?;
-    let dataset = DvsGesture::open(&folder)?;
+    Ok(DvsGesture::open(&folder)?)
+}
+
+/// Synthetic gestures, read back.
+fn synthetic_gestures(recordings: &Path, polarities: Polarities) -> Result<FrameSet> {
     let framing = Framing { steps: STEPS, window_us: None, polarities, shrink: 4 };
-    let mut frames = FrameSet::load(&dataset, framing, &|| ())?;
+    let mut frames = FrameSet::load(&gesture_recordings(recordings)?, framing, &|| ())?;
     frames.data = "synthetic".into();
     Ok(frames)
+}
+
+/// Chains of real gestures where `data` holds all of DVS128 Gesture, else of synthetic ones.
+fn gesture_chains(data: Option<&DataFolder>, recordings: &Path) -> Result<FrameSet> {
+    if let Some(folder) = data.and_then(|data| data.dvs_gesture.as_deref()) {
+        let dataset = DvsGesture::open(folder)?;
+        if dataset.completeness()?.missing.is_empty() {
+            dataset.require_complete()?;
+            return chains::chain_frames(dataset, STEPS);
+        }
+    }
+    let mut frames = chains::chain_frames(gesture_recordings(recordings)?, STEPS)?;
+    frames.data = "synthetic".into();
+    Ok(frames)
+}
+
+/// The synthetic drives, by day and by night in turn: the same in every run.
+const DRIVES: DrivingSpec =
+    DrivingSpec { seed: 20, recordings: 24, seconds: 20.0, noise: 1.0, frames: false };
+/// Samples of 0.6 s, one every 0.3 s.
+const WINDOWS: Windows = Windows { steps: 12, stride: 6 };
+
+/// Steering on the published recordings that `data` holds, else on synthetic drives.
+fn steering(data: Option<&DataFolder>, recordings: &Path) -> Result<Steering> {
+    let folder = data.and_then(|data| data.ddd20.as_deref());
+    let published = folder.map(drives::published).transpose()?.flatten();
+    let drives = published.map_or_else(|| drives::synthetic(&DRIVES, recordings), Ok)?;
+    let name = TaskName::Steering.name();
+    Steering::new(name, &drives.data, drives.drives, drives::DRIVE_SHAPE, WINDOWS)
 }
 
 /// Digits of N-MNIST, polarities merged, 16 frames over 316 ms.

@@ -1,20 +1,24 @@
 //! Tasks: data, loss and score.
 
 mod catalogue;
+mod chains;
 mod classify;
+mod drives;
 mod frames;
 mod shelf;
+mod steering;
 mod warp;
 
 pub use catalogue::{DataFolder, ENVIRONMENT, TaskName, dvs_gesture_clips};
 pub use classify::{Classification, Direction};
 pub use frames::{Fold, FrameSet, Framing};
 pub use shelf::Shelf;
+pub use steering::{Drive, DriveBin, Steering, SteeringErrors, Windows};
 
 use crate::Result;
 use crate::run::DataSource;
 use candle_core::Tensor;
-use ipnet_zoo::InputShape;
+use ipnet_zoo::{InputShape, Readout};
 use std::collections::BTreeMap;
 
 /// Sample numbers of each part. Validation is cut from the official training part; no group (subject, recording) stands
@@ -71,6 +75,11 @@ pub trait Task: Sync {
     fn score(&self, outputs: &[Vec<f32>], samples: &[usize]) -> f64;
     /// What a manifest says of this task's recordings.
     fn source(&self) -> DataSource;
+
+    /// Which steps a network's outputs are read from.
+    fn readout(&self) -> Readout {
+        Readout::Mean
+    }
 
     /// The fold, where the task is one of several cuts of its clips.
     fn fold_of(&self) -> Option<Fold> {

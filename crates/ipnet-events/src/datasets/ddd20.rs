@@ -1,24 +1,20 @@
 //! DDD-20 by the protocol of Hu et al. 2020 (arXiv 2005.08605): steering from 50 ms of events, and the frame beside them.
 //!
-//! A recording is cut into bins of 50 ms of the host's clock, which the CAN values are given in. An event's host time is that of
-//! its packet less the device time between it and the packet's last event, as a packet is stamped when it arrives. A
-//! bin's steering and speed are the last values up to its end. Bins below 15 km/h, and those before the first value,
-//! are left out and counted. The first 70 % of what is left train, the rest tests. Pictures are 172 x 128: the sensor
-//! summed (events) or averaged (frame) over 2 x 2 pixels, without the first and last row and the last column of cells.
-//! Targets beyond three standard deviations of the train part do not count in an evaluation.
+//! Bins are of the host's clock; an event's host time is that of its packet less the device time between it and the packet's
+//! last event, as a packet is stamped when it arrives. Pictures are 172 x 128: the sensor summed (events) or averaged
+//! (frame) over 2 x 2 pixels, without the first and last row and the last column of cells. Targets beyond three standard
+//! deviations of the train part do not count in an evaluation. The published code picks its best checkpoint on the test
+//! part; nothing here invites to that.
 //!
-//! Design decision: recordings are hours long, so a bin is not kept: [`DrivingRecording::visit`] reads the file once, in order.
-//! The published code picks its best checkpoint on the test part; nothing here invites to that.
+//! Design decision: a recording is a file (feature `hdf5`) or a drive of the generator that was never written; both are binned by
+//! the same code, and a test holds them equal, so that a program built without HDF5 has the same synthetic data.
 
+use super::driving_bins::{Binner, DrivingBin, DrivingProtocol, DrivingView, LeftOut, list_bins};
 use super::{describe, entries};
-use crate::ddd20::{DDD20_SENSOR, Ddd20Reader, Item, Signal};
-use crate::{Error, Events, Part, Shortfall};
+use crate::ddd20::Signal;
+use crate::synth::driving::{Drive, DrivingSpec, Seen};
+use crate::{Error, Part};
 use std::path::{Path, PathBuf};
-
-/// Height and width of a bin's pictures.
-pub const DRIVING_SHAPE: (usize, usize) = (128, 172);
-/// Cells left out above and at the left: the sensor gives 130 x 173, of which the middle stays.
-const LEFT_OUT: (usize, usize) = (1, 0);
 
 /// The published recordings by night: folder and Unix time.
 pub const NIGHT_RECORDINGS: [(&str, u64); 15] = [
@@ -58,68 +54,24 @@ pub const DAY_RECORDINGS: [(&str, u64); 15] = [
     ("aug05", 1501953155),
 ];
 
-/// The numbers of the protocol.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
-pub struct DrivingProtocol {
-    /// Length of a bin \[us\].
-    pub bin_us: u64,
-    /// Bins below this speed are left out \[km/h\].
-    pub least_speed_km_per_h: f64,
-    /// Share of the bins that trains, from the start.
-    pub train_share: f64,
-    /// Bins to leave out at the start and at the end of a recording.
-    pub cut_bins: (usize, usize),
-}
-
-impl Default for DrivingProtocol {
-    fn default() -> Self {
-        Self { bin_us: 50_000, least_speed_km_per_h: 15.0, train_share: 0.7, cut_bins: (0, 0) }
-    }
-}
-
-/// A bin that counts.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
-pub struct DrivingBin {
-    /// Number of the bin in the recording.
-    pub number: usize,
-    /// Steering at the bin's end \[deg\], left positive.
-    pub steering_deg: f64,
-    /// Speed at the bin's end \[km/h\].
-    pub speed_km_per_h: f64,
-    /// Its part.
-    pub part: Part,
-}
-
-/// Bins of a recording that do not count, and why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
-pub struct LeftOut {
-    /// Slower than the protocol asks for.
-    pub slow: usize,
-    /// Before the first steering or speed value.
-    pub without_signal: usize,
-    /// At the ends, by the protocol's cut.
-    pub cut: usize,
+/// Where a recording's events come from.
+#[derive(Debug, Clone)]
+enum Source {
+    #[cfg(feature = "hdf5")]
+    File(PathBuf),
+    Generated(DrivingSpec, usize),
 }
 
 /// The bins of one recording.
 #[derive(Debug, Clone)]
 pub struct DrivingRecording {
-    path: PathBuf,
+    name: String,
+    source: Source,
     protocol: DrivingProtocol,
     start_us: i64,
+    night: Option<bool>,
     bins: Vec<DrivingBin>,
     left_out: LeftOut,
-}
-
-/// What [`DrivingRecording::visit`] shows of a bin.
-#[derive(Debug)]
-pub struct DrivingView<'a> {
-    /// The bin.
-    pub bin: &'a DrivingBin,
-    /// Event counts `[2, 128, 172]`: OFF, ON.
-    pub events: &'a [f32],
-    /// The last frame up to the bin's end `[128, 172]`, 0..1; zeros before the first.
-    pub frame: &'a [f32],
 }
 
 impl DrivingRecording {
@@ -127,53 +79,66 @@ impl DrivingRecording {
     ///
     /// # Errors
     /// What reading gives; [`Error::Argument`] for a protocol out of range; [`Error::Layout`] if no bin is left.
+    #[cfg(feature = "hdf5")]
     pub fn open(path: impl AsRef<Path>, protocol: &DrivingProtocol) -> Result<Self, Error> {
+        use crate::ddd20::{Ddd20Reader, signal_names};
         let path = path.as_ref();
-        if protocol.bin_us == 0 || !(0.0..=1.0).contains(&protocol.train_share) {
-            return Err(Error::Argument {
-                what: "driving protocol".to_owned(),
-                expected: "bins of at least 1 us and a train share from 0 to 1".to_owned(),
-                found: format!("{protocol:?}"),
-            });
-        }
         let steering = Signal::read(path, "steering_wheel_angle")?;
         let speed = Signal::read(path, "vehicle_speed")?;
-        let (Some(&first), Some(&last)) = (steering.host_us.first(), steering.host_us.last()) else {
-            return Err(Self::nothing(path, "steering values", "none"));
+        let Some(&first) = steering.host_us.first() else {
+            return Err(nothing(path, "steering values", "none"));
         };
-        let mut reader = Ddd20Reader::open(path, Shortfall::Refuse)?;
-        let Some((packet_us, _)) = reader.next_packet(&mut Events::default())? else {
-            return Err(Self::nothing(path, "packets", "none"));
+        let mut reader = Ddd20Reader::open(path, crate::Shortfall::Refuse)?;
+        let Some((packet_us, _)) = reader.next_packet(&mut crate::Events::default())? else {
+            return Err(nothing(path, "packets", "none"));
         };
-        let start_us = packet_us.min(first);
-        let count = ((last - start_us).max(0) as u64 / protocol.bin_us) as usize;
-        let mut left_out = LeftOut::default();
-        let mut bins = Vec::new();
-        for number in 0..count {
-            let end_us = start_us + ((number as u64 + 1) * protocol.bin_us) as i64;
-            let cut = number < protocol.cut_bins.0 || number + protocol.cut_bins.1 >= count;
-            match (steering.at(end_us), speed.at(end_us)) {
-                _ if cut => left_out.cut += 1,
-                (Some(steering_deg), Some(speed_km_per_h)) => {
-                    if speed_km_per_h < protocol.least_speed_km_per_h {
-                        left_out.slow += 1;
-                    } else {
-                        bins.push(DrivingBin { number, steering_deg, speed_km_per_h, part: Part::Train });
-                    }
-                }
-                _ => left_out.without_signal += 1,
+        let night = match published_night(path) {
+            None if signal_names(path)?.iter().any(|name| name == HEADLAMPS) => {
+                lit(&Signal::read(path, HEADLAMPS)?)
             }
-        }
-        if bins.is_empty() {
-            return Err(Self::nothing(path, "bins to use", &format!("none of {count}: {left_out:?}")));
-        }
-        let train = (protocol.train_share * bins.len() as f64) as usize;
-        bins[train..].iter_mut().for_each(|bin| bin.part = Part::Test);
-        Ok(Self { path: path.to_owned(), protocol: *protocol, start_us, bins, left_out })
+            known => known,
+        };
+        let source = Source::File(path.to_owned());
+        Self::new((path, source, night), protocol, packet_us.min(first), [&steering, &speed])
     }
 
-    fn nothing(path: &Path, expected: &str, found: &str) -> Error {
-        Error::Layout { path: path.to_owned(), expected: expected.to_owned(), found: found.to_owned() }
+    /// The drive `number` (from 0) of the generator, without a file between: the same bins, events and frames as
+    /// [`DrivingRecording::open`] finds in the file that [`crate::synth::driving::generate`] writes of it.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a number of `spec` or a protocol out of range; [`Error::Layout`] if no bin is left.
+    pub fn generated(spec: &DrivingSpec, number: usize, protocol: &DrivingProtocol) -> Result<Self, Error> {
+        let drive = Drive::new(spec, number)?;
+        let [steering, speed, headlamps] = drive.signals();
+        let name = drive.file_name();
+        let about = (Path::new(&name), Source::Generated(*spec, number), lit(&headlamps));
+        Self::new(about, protocol, drive.start_us(), [&steering, &speed])
+    }
+
+    fn new(
+        (path, source, night): (&Path, Source, Option<bool>),
+        protocol: &DrivingProtocol,
+        start_us: i64,
+        [steering, speed]: [&Signal; 2],
+    ) -> Result<Self, Error> {
+        protocol.validate()?;
+        let (bins, left_out) = list_bins(protocol, steering, speed, start_us);
+        if bins.is_empty() {
+            let all = left_out.slow + left_out.cut + left_out.without_signal;
+            return Err(nothing(path, "bins to use", &format!("none of {all}: {left_out:?}")));
+        }
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self { name, source, protocol: *protocol, start_us, night, bins, left_out })
+    }
+
+    /// The recording's name, e.g. `rec1499656391`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it was made by night: by the published lists, else by the headlamps; none where neither says so.
+    pub fn night(&self) -> Option<bool> {
+        self.night
     }
 
     /// The bins that count, in order of time.
@@ -197,75 +162,72 @@ impl DrivingRecording {
         self.bins.iter().filter(near).collect()
     }
 
-    /// Reads the recording once and shows every bin that counts, in order; how many events fell into them.
+    /// Goes through the recording once and shows every bin that counts, in order; how many events fell into them.
     ///
     /// # Errors
     /// What reading gives, and what `show` returns.
-    pub fn visit(&self, mut show: impl FnMut(DrivingView<'_>) -> Result<(), Error>) -> Result<u64, Error> {
-        let (height, width) = DRIVING_SHAPE;
-        let mut reader = Ddd20Reader::open(&self.path, Shortfall::Refuse)?.with_frames();
-        let (mut counts, mut frame) = (vec![0.0; 2 * height * width], vec![0.0; height * width]);
-        let (mut packet, mut next, mut used) = (Events::default(), 0, 0);
-        let end_of =
-            |bin: &DrivingBin| self.start_us + ((bin.number as u64 + 1) * self.protocol.bin_us) as i64;
-        loop {
-            packet.clear();
-            let item = reader.next_packet(&mut packet)?;
-            let last_t = packet.t.last().copied().unwrap_or(0);
-            let host_of = |t: u64, host: i64| host - (last_t - t) as i64;
-            let begins =
-                item.as_ref().map(|(host, _)| packet.t.first().map_or(*host, |&t| host_of(t, *host)));
-            // A bin is whole once a packet begins after its end; packets of events follow each other in time.
-            while let Some(bin) = self.bins.get(next) {
-                if begins.is_some_and(|begins| begins < end_of(bin)) {
-                    break;
+    pub fn visit(&self, show: impl FnMut(DrivingView<'_>) -> Result<(), Error>) -> Result<u64, Error> {
+        let mut binner = Binner::new(&self.bins, self.start_us, self.protocol.bin_us, show);
+        match &self.source {
+            #[cfg(feature = "hdf5")]
+            Source::File(path) => read_into(path, &mut binner)?,
+            Source::Generated(spec, number) => Drive::new(spec, *number)?.play(&mut |seen| match seen {
+                Seen::Events(events) => (0..events.len()).try_for_each(|i| {
+                    let host_us = self.start_us + events.t[i] as i64;
+                    binner.event(host_us, events.x[i], events.y[i], events.polarity[i])
+                }),
+                Seen::Frame(t_us, frame) => {
+                    binner.frame(self.start_us + t_us as i64, &frame.pixels);
+                    Ok(())
                 }
-                show(DrivingView { bin, events: &counts, frame: &frame })?;
-                counts.fill(0.0);
-                next += 1;
-            }
-            match item {
-                None => return Ok(used),
-                Some((_, Item::Frame(picture))) => average(&picture.pixels, &mut frame),
-                Some((host, _)) => {
-                    for i in 0..packet.len() {
-                        let t = host_of(packet.t[i], host);
-                        while self.bins.get(next).is_some_and(|bin| t >= end_of(bin)) {
-                            show(DrivingView { bin: &self.bins[next], events: &counts, frame: &frame })?;
-                            counts.fill(0.0);
-                            next += 1;
-                        }
-                        let Some(bin) = self.bins.get(next) else { break };
-                        if t < end_of(bin) - self.protocol.bin_us as i64 {
-                            continue;
-                        }
-                        used += 1;
-                        let (x, y) = (usize::from(packet.x[i] / 2), usize::from(packet.y[i] / 2));
-                        let (Some(x), Some(y)) = (x.checked_sub(LEFT_OUT.1), y.checked_sub(LEFT_OUT.0))
-                        else {
-                            continue;
-                        };
-                        if x < width && y < height {
-                            counts[(usize::from(packet.polarity[i]) * height + y) * width + x] += 1.0;
-                        }
-                    }
-                }
-            }
+            })?,
+        }
+        binner.finish()
+    }
+}
+
+/// The signal that tells night from day where no list does.
+#[cfg(feature = "hdf5")]
+const HEADLAMPS: &str = "headlamp_status";
+
+/// Whether the headlamps were on at the start.
+fn lit(headlamps: &Signal) -> Option<bool> {
+    headlamps.value.first().map(|&on| on > 0.5)
+}
+
+/// Whether the published lists have the recording at `path` among the night's or the day's.
+fn published_night(path: &Path) -> Option<bool> {
+    let among = |list: &[(&str, u64)]| {
+        list.iter().any(|(_, time)| path.file_name().is_some_and(|name| name == &*format!("rec{time}.hdf5")))
+    };
+    if among(&NIGHT_RECORDINGS) { Some(true) } else { among(&DAY_RECORDINGS).then_some(false) }
+}
+
+/// Passes the packets of the file at `path` on.
+#[cfg(feature = "hdf5")]
+fn read_into(
+    path: &Path,
+    binner: &mut Binner<'_, impl FnMut(DrivingView<'_>) -> Result<(), Error>>,
+) -> Result<(), Error> {
+    use crate::ddd20::{Ddd20Reader, Item};
+    let mut reader = Ddd20Reader::open(path, crate::Shortfall::Refuse)?.with_frames();
+    let mut packet = crate::Events::default();
+    loop {
+        packet.clear();
+        let Some((host_us, item)) = reader.next_packet(&mut packet)? else { return Ok(()) };
+        if let Item::Frame(frame) = &item {
+            binner.frame(host_us, &frame.pixels);
+        }
+        let last_t = packet.t.last().copied().unwrap_or(0);
+        for i in 0..packet.len() {
+            let before = (last_t - packet.t[i]) as i64;
+            binner.event(host_us - before, packet.x[i], packet.y[i], packet.polarity[i])?;
         }
     }
 }
 
-/// Averages a frame over 2 x 2 pixels into `out`, 0..1.
-fn average(pixels: &[u16], out: &mut [f32]) {
-    let (height, width) = DRIVING_SHAPE;
-    let row = usize::from(DDD20_SENSOR.0);
-    for y in 0..height {
-        for x in 0..width {
-            let at = 2 * (y + LEFT_OUT.0) * row + 2 * (x + LEFT_OUT.1);
-            let sum: u32 = [at, at + 1, at + row, at + row + 1].iter().map(|&i| u32::from(pixels[i])).sum();
-            out[y * width + x] = sum as f32 / (4.0 * 65_535.0);
-        }
-    }
+fn nothing(path: &Path, expected: &str, found: &str) -> Error {
+    Error::Layout { path: path.to_owned(), expected: expected.to_owned(), found: found.to_owned() }
 }
 
 /// The recordings of the published protocol, or of a generated set, in a folder.
@@ -275,6 +237,13 @@ pub struct Ddd20Files {
     pub present: Vec<PathBuf>,
     /// Those of the 30 that are not.
     pub missing: Vec<String>,
+}
+
+impl Ddd20Files {
+    /// Those of the published 30 that are there.
+    pub fn published(&self) -> Vec<&Path> {
+        self.present.iter().map(PathBuf::as_path).filter(|path| published_night(path).is_some()).collect()
+    }
 }
 
 /// Finds `rec<time>.hdf5` in `dir` and in its folders (`jul09`, ...).

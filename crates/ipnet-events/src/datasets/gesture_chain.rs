@@ -11,6 +11,8 @@ use super::DvsGesture;
 use crate::cache::SourceFiles;
 use crate::{Dataset, Error, Events, Sample, SampleInfo};
 use ipnet_rng::Stream;
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// The gestures (labels from 0) in the order in which chains take them up.
@@ -51,6 +53,8 @@ pub struct GestureChain {
     classes: Vec<String>,
     samples: Vec<SampleInfo>,
     chains: Vec<Chain>,
+    /// Clips that were decoded in advance.
+    clips: BTreeMap<usize, Sample>,
 }
 
 impl GestureChain {
@@ -83,6 +87,7 @@ impl GestureChain {
             classes: orders.iter().map(name).collect(),
             samples: Vec::new(),
             chains: Vec::new(),
+            clips: BTreeMap::new(),
             spec: *spec,
             base,
         };
@@ -102,6 +107,18 @@ impl GestureChain {
             }
         }
         Ok(set)
+    }
+
+    /// Decodes every clip once, in parallel, and keeps it: each stands in many chains.
+    ///
+    /// # Errors
+    /// What decoding gives.
+    pub fn decoded(mut self) -> Result<Self, Error> {
+        let links = self.chains.iter().flat_map(|chain| &chain.links);
+        let used: BTreeSet<usize> = links.map(|&(clip, _)| clip).collect();
+        let used: Vec<usize> = used.into_iter().collect();
+        self.clips = used.par_iter().map(|&i| Ok((i, self.base.sample(i)?))).collect::<Result<_, Error>>()?;
+        Ok(self)
     }
 }
 
@@ -154,7 +171,14 @@ impl Dataset for GestureChain {
         let mut chain = Events::default();
         let mut offset = 0;
         for &(clip, share) in &self.chains[index].links {
-            let clip = self.base.sample(clip)?;
+            let fresh;
+            let clip = match self.clips.get(&clip) {
+                Some(known) => known,
+                None => {
+                    fresh = self.base.sample(clip)?;
+                    &fresh
+                }
+            };
             let length = (share * clip.duration_us as f64) as u64;
             let first = chain.len();
             let end = clip.events.t.partition_point(|&t| t < length);

@@ -4,18 +4,15 @@
 //! decision: a folder that is there but incomplete opens (one recording of DVS Gesture is useful alone), and says what is
 //! missing when asked; a folder that is empty or something else is an error that names what was looked for.
 
-#[cfg(feature = "hdf5")]
 mod ddd20;
+mod driving_bins;
 mod dvs_gesture;
 mod gesture_chain;
 mod labels;
 mod nmnist;
 
-#[cfg(feature = "hdf5")]
-pub use ddd20::{
-    DAY_RECORDINGS, DRIVING_SHAPE, Ddd20Files, DrivingBin, DrivingProtocol, DrivingRecording, DrivingView,
-    LeftOut, NIGHT_RECORDINGS, find_recordings,
-};
+pub use ddd20::{DAY_RECORDINGS, Ddd20Files, DrivingRecording, NIGHT_RECORDINGS, find_recordings};
+pub use driving_bins::{DRIVING_SHAPE, DrivingBin, DrivingProtocol, DrivingView, LeftOut};
 pub use dvs_gesture::{Completeness, DvsGesture, GESTURE_CLASSES};
 pub use gesture_chain::{CHAIN_ORDER, ChainSpec, GestureChain};
 pub use nmnist::NMnist;

@@ -1,18 +1,9 @@
-//! The signals of a DDD recording, by host time.
+//! Reads the signals of a DDD recording.
 
-use super::GROUP;
+use super::{GROUP, Signal};
 use crate::Error;
 use crate::hdf5_file::{fault, library, open};
 use std::path::Path;
-
-/// One signal of the car: pairs of host time and value, in order of time.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Signal {
-    /// Host Unix time \[us\].
-    pub host_us: Vec<i64>,
-    /// Values in the data set's own units (steering in degrees, speed in km/h, switches as 0 and 1).
-    pub value: Vec<f64>,
-}
 
 impl Signal {
     /// Reads the signal `name` of the recording at `path`; its empty tail is left out.
@@ -58,12 +49,6 @@ impl Signal {
             signal.value.push(value);
         }
         Ok(signal)
-    }
-
-    /// The value at `host_us`: that of the last row up to then, or nothing before the first.
-    pub fn at(&self, host_us: i64) -> Option<f64> {
-        let after = self.host_us.partition_point(|&t| t <= host_us);
-        after.checked_sub(1).map(|i| self.value[i])
     }
 }
 

@@ -7,15 +7,23 @@
 //! There are two clocks: events carry the device's microseconds, signals only the host's; a packet's host time is the
 //! only link between them. Recordings grow by 2048 rows, so their ends are empty rows. Of a packet the first
 //! `eventNumber` events are there (the data set's own Python takes all `eventCapacity`, and ignores the valid bit).
-//! Source: `record.py`, `datasets.py` and `interfaces/caer.py` of the data set.
+//! Source: `record.py`, `datasets.py` and `interfaces/caer.py` of the data set. Reading and writing need the feature `hdf5`.
 
+#[cfg(feature = "hdf5")]
 mod decoder;
+#[cfg(feature = "hdf5")]
 mod encoder;
+#[cfg(feature = "hdf5")]
 mod header;
+mod signal;
 
+#[cfg(feature = "hdf5")]
 pub use decoder::{Ddd20Reader, Item};
+#[cfg(feature = "hdf5")]
 pub use encoder::Ddd20Writer;
-pub use header::{Signal, signal_names};
+#[cfg(feature = "hdf5")]
+pub use header::signal_names;
+pub use signal::Signal;
 
 /// Size of the sensor `(width, height)`.
 pub const DDD20_SENSOR: (u16, u16) = (346, 260);
@@ -33,10 +41,14 @@ pub struct Frame {
 }
 
 /// The group and the two datasets of the packets.
+#[cfg(feature = "hdf5")]
 const GROUP: &str = "dvs";
 /// Event types of a packet beyond those of events.
+#[cfg(feature = "hdf5")]
 const FRAME: i16 = 2;
 /// Bytes of a frame's head before its pixels.
+#[cfg(feature = "hdf5")]
 const FRAME_HEAD_BYTES: usize = 36;
 /// Rows of a stored chunk.
+#[cfg(feature = "hdf5")]
 const CHUNK_ROWS: usize = 128;

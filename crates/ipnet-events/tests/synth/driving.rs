@@ -5,7 +5,7 @@ use ipnet_events::ddd20::{Ddd20Reader, Item, Signal};
 use ipnet_events::synth::driving::{DrivingSpec, generate};
 use ipnet_events::{Events, Part, Shortfall};
 
-const SHORT: DrivingSpec = DrivingSpec { seed: 2, recordings: 2, seconds: 0.8, noise: 1.0 };
+const SHORT: DrivingSpec = DrivingSpec { seed: 2, recordings: 2, seconds: 0.8, noise: 1.0, frames: true };
 
 #[test]
 fn drives_have_the_layout_of_the_real_ones() {

@@ -71,6 +71,9 @@ struct Driving {
     /// Factor on the sensor's noise: 0 is none, 1 an ordinary sensor
     #[arg(long, default_value_t = 1.0)]
     noise: f64,
+    /// Leave out the camera's frames, which are most of a file
+    #[arg(long)]
+    no_frames: bool,
     /// Print the counts as JSON
     #[arg(long)]
     json: bool,
@@ -106,8 +109,8 @@ fn gestures(args: Gestures) -> anyhow::Result<ExitCode> {
 #[cfg(feature = "hdf5")]
 fn driving(args: Driving) -> anyhow::Result<ExitCode> {
     use ipnet_events::synth::driving::{DrivingSpec, generate};
-    let Driving { dir, seed, recordings, seconds, noise, json } = args;
-    let report = generate(&DrivingSpec { seed, recordings, seconds, noise }, &dir)?;
+    let Driving { dir, seed, recordings, seconds, noise, no_frames, json } = args;
+    let report = generate(&DrivingSpec { seed, recordings, seconds, noise, frames: !no_frames }, &dir)?;
     if json {
         println!("{}", serde_json::to_string(&report)?);
     } else {

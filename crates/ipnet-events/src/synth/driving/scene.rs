@@ -49,6 +49,8 @@ pub(super) struct Scenery {
     marks: Vec<f32>,
     asphalt: f32,
     verge: f32,
+    /// Light of the headlamps over the ground, row by row from the horizon; empty by day.
+    beam: Vec<f32>,
 }
 
 /// Length of a section with the same marks \[m\].
@@ -100,6 +102,7 @@ impl Scenery {
             marks,
             asphalt: stream.uniform_in(0.12, 0.25) as f32,
             verge: stream.uniform_in(0.1, 0.35) as f32,
+            beam: if night { beam() } else { Vec::new() },
         }
     }
 
@@ -139,28 +142,26 @@ impl Scenery {
             let marks = self.marks[((way / SECTION_M) as usize).min(self.marks.len() - 1)];
             let dash = if way.rem_euclid(9.0) < 3.0 { marks } else { 0.0 };
             let fade = (1.0 / (1.0 + 0.1 * z)) as f32;
-            let beam = if self.night { (1.2 * (-z / 18.0).exp()) as f32 } else { 1.0 };
+            let texture = self.texture_row(3.0 * way);
+            let beam = self.beam.get((y - HORIZON) * WIDTH..).unwrap_or_default();
+            let (per_px, centre) = (per_px as f32, centre as f32);
+            // Half a mark's width and half a pixel, in pixels.
+            let half = 0.5 + (0.07 + 0.5 * per_px) / per_px;
+            let lane = LANE_M as f32;
+            // The car keeps to the right lane: the line between the lanes is half a lane to its left.
+            let lines = [(-0.5 * lane, dash), (0.5 * lane, marks), (-1.5 * lane, marks)];
             canvas.fill_row(y, |x| {
-                let lateral = (x as f64 - 0.5 * WIDTH as f64) * per_px;
-                let u = lateral - centre;
-                let texture = fade * self.texture(3.0 * u, 3.0 * way);
-                // The car keeps to the right lane: the line between the lanes is half a lane to its left.
-                let mark = |at: f64, strength: f32| {
-                    let inside = 0.5 + (0.07 + 0.5 * per_px - (u - at).abs()) / per_px;
-                    strength * inside.clamp(0.0, 1.0) as f32
-                };
-                let on_road = (-1.55 * LANE_M..0.6 * LANE_M).contains(&u);
-                let ground = if on_road {
+                let u = (x as f32 - 0.5 * WIDTH as f32) * per_px - centre;
+                let texture = fade * smooth(&texture, 3.0 * u);
+                let ground = if (-1.55 * lane..0.6 * lane).contains(&u) {
                     self.asphalt * (1.0 + 0.12 * texture)
                 } else {
                     self.verge * (1.0 + 0.45 * texture)
                 };
-                let painted =
-                    mark(-0.5 * LANE_M, dash).max(mark(0.5 * LANE_M, marks)).max(mark(-1.5 * LANE_M, marks));
+                let inside = |at: f32| (half - (u - at).abs() / per_px).clamp(0.0, 1.0);
+                let painted = lines.iter().fold(0.0, |most: f32, &(at, paint)| most.max(paint * inside(at)));
                 let value = ground + painted * (0.7 - ground);
-                let aside =
-                    if self.night { (-(lateral / (2.0 + 0.25 * z)).powi(2)).exp() as f32 } else { 1.0 };
-                (value * beam * aside).clamp(0.004, 0.95)
+                (value * beam.get(x).unwrap_or(&1.0)).clamp(0.004, 0.95)
             });
         }
         self.paint_things(canvas, now, &middle);
@@ -238,16 +239,28 @@ impl Scenery {
         }
     }
 
-    /// Smooth noise at `(u, s)`, in cells of the tile.
-    fn texture(&self, u: f64, s: f64) -> f32 {
-        let (i, j) = (u.floor(), s.floor());
-        let (p, q) = ((u - i) as f32, (s - j) as f32);
-        let knot = |di: i64, dj: i64| {
-            let (a, b) = ((i as i64 + di) as usize % TILE, (j as i64 + dj) as usize % TILE);
-            self.tile[b * TILE + a]
-        };
-        let near = knot(0, 0) * (1.0 - p) + knot(1, 0) * p;
-        let far = knot(0, 1) * (1.0 - p) + knot(1, 1) * p;
-        near * (1.0 - q) + far * q
+    /// Knots of smooth noise across the road at `s` along it, in cells of the tile.
+    fn texture_row(&self, s: f64) -> [f32; TILE] {
+        let (j, q) = (s.floor(), (s - s.floor()) as f32);
+        let row = |j: i64| &self.tile[j.rem_euclid(TILE as i64) as usize * TILE..][..TILE];
+        let (near, far) = (row(j as i64), row(j as i64 + 1));
+        std::array::from_fn(|i| near[i] * (1.0 - q) + far[i] * q)
     }
+}
+
+/// Smooth noise at `u` between its knots.
+fn smooth(knots: &[f32; TILE], u: f32) -> f32 {
+    let (i, p) = (u.floor(), u - u.floor());
+    let knot = |i: i32| knots[i.rem_euclid(TILE as i32) as usize];
+    knot(i as i32) * (1.0 - p) + knot(i as i32 + 1) * p
+}
+
+/// `1.2 exp(-z / 18 m)` ahead, falling to the sides.
+fn beam() -> Vec<f32> {
+    let pixel = |index: usize| {
+        let z = CAMERA_M * FOCAL_PX / ((index / WIDTH) as f64).max(0.5);
+        let lateral = ((index % WIDTH) as f64 - 0.5 * WIDTH as f64) * z / FOCAL_PX;
+        (1.2 * (-z / 18.0).exp() * (-(lateral / (2.0 + 0.25 * z)).powi(2)).exp()) as f32
+    };
+    (0..(HEIGHT - HORIZON) * WIDTH).map(pixel).collect()
 }
