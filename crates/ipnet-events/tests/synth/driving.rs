@@ -69,3 +69,33 @@ fn drives_have_the_layout_of_the_real_ones() {
     assert!(message.contains("expected bins to use, found none of 16"), "{message}");
     assert!(find_recordings(again.path().parent().unwrap().join("nowhere")).is_err());
 }
+
+/// The generator's drives and the files written of them are binned alike, bit for bit: bins, angles, counts and frames.
+#[test]
+fn drives_in_memory_are_those_of_the_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = generate(&SHORT, dir.path()).unwrap().files;
+    let protocol = DrivingProtocol::default();
+    for (number, path) in files.iter().enumerate() {
+        let read = DrivingRecording::open(path, &protocol).unwrap();
+        let played = DrivingRecording::generated(&SHORT, number, &protocol).unwrap();
+        assert_eq!((read.name(), read.night()), (played.name(), played.night()));
+        assert_eq!((read.bins(), read.left_out()), (played.bins(), played.left_out()));
+        let all = |recording: &DrivingRecording| {
+            let mut values: Vec<u32> = Vec::new();
+            let used = recording.visit(|view| {
+                values.extend(view.events.iter().chain(view.frame).map(|value| value.to_bits()));
+                Ok(())
+            });
+            (used.unwrap(), values)
+        };
+        let (read, played) = (all(&read), all(&played));
+        assert!(read.0 > 10_000 && read == played, "{} and {} events", read.0, played.0);
+    }
+    // Frames cost no event.
+    let without = DrivingSpec { frames: false, ..SHORT };
+    let counts = |spec: &DrivingSpec| {
+        DrivingRecording::generated(spec, 1, &protocol).unwrap().visit(|_| Ok(())).unwrap()
+    };
+    assert_eq!(counts(&without), counts(&SHORT));
+}
