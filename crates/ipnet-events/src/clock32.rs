@@ -15,6 +15,8 @@ pub(crate) struct Clock32 {
     source: Source,
     pub intake: Intake,
     last_time: u32,
+    /// Offset before which records do not go the fast way, as they did not just now.
+    slow_until: u64,
 }
 
 impl Clock32 {
@@ -22,7 +24,7 @@ impl Clock32 {
     pub fn new(source: Source, sensor: Option<(u16, u16)>, shortfall: Shortfall) -> Self {
         let mut intake = Intake::new(sensor, shortfall);
         intake.ledger.bytes = source.offset();
-        Self { source, intake, last_time: 0 }
+        Self { source, intake, last_time: 0, slow_until: 0 }
     }
 
     /// Appends up to `limit` events to `out` and says how many. `time` is a record's clock, `decode` makes an event of it
@@ -37,6 +39,9 @@ impl Clock32 {
         let before = out.len();
         while out.len() - before < limit {
             let left = limit - (out.len() - before);
+            if left.min(self.events_left_estimate()) >= STRETCH && self.read_stretch(out, decode)? {
+                continue;
+            }
             self.source.fill_records::<RECORD_BYTES>(left)?;
             let records = self.source.records::<RECORD_BYTES>(left);
             if records.is_empty() {
@@ -58,6 +63,29 @@ impl Clock32 {
             self.intake.ledger.bytes = self.source.offset();
         }
         Ok(out.len() - before)
+    }
+
+    /// Takes the next [`STRETCH`] records from the file, if there is nothing in them to drop and no wrap.
+    fn read_stretch(
+        &mut self,
+        out: &mut Events,
+        decode: impl Fn(&Record, u64) -> Raw + Copy + Sync,
+    ) -> Result<bool, Error> {
+        let offset = self.source.offset();
+        let Some(direct) = self.source.direct().filter(|_| offset >= self.slow_until) else {
+            return Ok(false);
+        };
+        let base_us = self.intake.ledger.wraps << 32;
+        let read = |first, records: &mut [Record]| direct.read(first, records);
+        if !self.intake.take_read(out, STRETCH, base_us, read, decode) {
+            self.slow_until = offset + (SLOW_STRETCHES * STRETCH * RECORD_BYTES) as u64;
+            return Ok(false);
+        }
+        // In order and none wrapped: the last event's time holds the clock's.
+        self.last_time = self.intake.last_t as u32;
+        self.source.step_over((STRETCH * RECORD_BYTES) as u64)?;
+        self.intake.ledger.bytes = self.source.offset();
+        Ok(true)
     }
 
     /// As [`EventReader::events_left_estimate`](crate::EventReader::events_left_estimate).
@@ -93,6 +121,10 @@ fn wrap_position(records: &[Record], last: u32, time: impl Fn(&Record) -> u32) -
     records.len()
 }
 
+/// Records that threads read together from a file.
+const STRETCH: usize = 1 << 20;
+/// Stretches that are not tried after one that held something to drop, so that trying costs little.
+const SLOW_STRETCHES: usize = 4;
 /// Records looked at together for a wrap.
 const BLOCK: usize = 1024;
 

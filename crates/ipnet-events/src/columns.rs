@@ -60,6 +60,32 @@ pub(crate) fn append<const N: usize>(
     })
 }
 
+/// Appends `total` records that `read` brings in, all counting from `base_us`; otherwise as [`append`].
+///
+/// Each thread reads its own records into a buffer that stays in its cache: they are not written to memory and read again.
+pub(crate) fn append_read<const N: usize>(
+    out: &mut Events,
+    total: usize,
+    base_us: u64,
+    limits: Limits,
+    read: impl Fn(usize, &mut [[u8; N]]) -> Option<()> + Sync,
+    decode: impl Fn(&[u8; N], u64) -> Raw + Copy + Sync,
+) -> Option<u64> {
+    append_with(out, total, limits, |range, room, limits| {
+        let (mut filling, mut buffer) =
+            (Filling::new(room, limits), vec![[0; N]; BLOCK_ROWS.min(range.len())]);
+        for start in range.clone().step_by(BLOCK_ROWS) {
+            let records = &mut buffer[..BLOCK_ROWS.min(range.end - start)];
+            read(start, records)?;
+            for block in records.chunks(BLOCK) {
+                let decode = |record: &[u8; N]| decode(record, base_us);
+                filling.take(block.len(), |room| fill_records(room, block, decode, limits))?;
+            }
+        }
+        filling.times()
+    })
+}
+
 /// Columns of little-endian bytes; times and polarities may be signed, and -1 is OFF.
 #[cfg(feature = "hdf5")]
 pub(crate) struct ByteColumns<'a> {
@@ -89,8 +115,7 @@ pub(crate) fn append_columns<B: Default>(
     })
 }
 
-/// Rows of columns that are read together.
-#[cfg(feature = "hdf5")]
+/// Rows or records that a thread reads together.
 const BLOCK_ROWS: usize = 1 << 14;
 
 /// Appends `total` events, which `fill` writes piece by piece on as many threads as there are.

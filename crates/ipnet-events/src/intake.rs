@@ -97,6 +97,19 @@ impl Intake {
         Ok(())
     }
 
+    /// As [`Intake::take_runs`], for `total` records that `read` brings in, by several threads, all counting from `base_us`.
+    pub fn take_read<const N: usize>(
+        &mut self,
+        out: &mut Events,
+        total: usize,
+        base_us: u64,
+        read: impl Fn(usize, &mut [[u8; N]]) -> Option<()> + Sync,
+        decode: impl Fn(&[u8; N], u64) -> Raw + Copy + Sync,
+    ) -> bool {
+        let limits = self.limits();
+        self.take_all(total, columns::append_read(out, total, base_us, limits, read, decode))
+    }
+
     /// Appends events that come as columns, if not one of them is to be dropped; else leaves `out` as it is and
     /// says false, for the caller to go through them one by one.
     pub fn take_columns(&mut self, out: &mut Events, t: &[u64], x: &[u16], y: &[u16], on: &[bool]) -> bool {

@@ -3,11 +3,12 @@
 //! Design decision: large reads into one reused buffer, and no memory map. A map turns a file that is cut while it
 //! is read into a signal instead of an error, counts against the process's memory, and is not faster where each
 //! byte is looked at once. The buffer grows only as fast as bytes really arrive, so no length field of a hostile
-//! file can make it large.
+//! file can make it large. Where very many records of a file are wanted, threads read their own parts of it past that buffer
+//! ([`Direct`]).
 
 use crate::Error;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// Bytes asked of the system at once: few enough to stay in the second-level cache, unless the caller wants very many
@@ -47,7 +48,30 @@ pub(crate) struct Source {
     start: usize,
     end: usize,
     offset: u64,
-    file_bytes: u64,
+    /// The file behind `input`, and its length when it was opened; nothing for devices, pipes and bytes in memory.
+    file: Option<(File, u64)>,
+}
+
+/// The rest of a file, readable by several threads at once.
+pub(crate) struct Direct<'a> {
+    file: &'a File,
+    offset: u64,
+}
+
+impl Direct<'_> {
+    /// Fills `records` with those from the `first` on; nothing if they cannot be read.
+    pub fn read<const N: usize>(&self, first: usize, records: &mut [[u8; N]]) -> Option<()> {
+        let offset = self.offset.checked_add((first as u64).checked_mul(N as u64)?)?;
+        read_exact_at(self.file, records.as_flattened_mut(), offset).ok()
+    }
+}
+
+/// Fills `bytes` from `offset` of `file` on, whatever its place; where the system cannot, it is unsupported.
+pub(crate) fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> std::io::Result<()> {
+    #[cfg(unix)]
+    return std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset);
+    #[cfg(not(unix))]
+    return Err(std::io::ErrorKind::Unsupported.into());
 }
 
 impl Source {
@@ -55,8 +79,9 @@ impl Source {
     pub fn open(path: &Path) -> Result<Self, Error> {
         let file = File::open(path).map_err(|e| Error::io(path, e))?;
         // Devices and pipes have no length; then nothing is known of what is left.
-        let file_bytes = file.metadata().map_or(0, |data| data.len());
-        Ok(Self { file_bytes, ..Self::new(Box::new(file), path) })
+        let regular = file.metadata().ok().filter(|data| data.is_file());
+        let whole = regular.and_then(|data| Some((file.try_clone().ok()?, data.len())));
+        Ok(Self { file: whole, ..Self::new(Box::new(file), path) })
     }
 
     /// Reads `input`; `path` names it in errors.
@@ -68,7 +93,7 @@ impl Source {
             start: 0,
             end: 0,
             offset: 0,
-            file_bytes: 0,
+            file: None,
         }
     }
 
@@ -79,8 +104,31 @@ impl Source {
 
     /// Whole items of `item_bytes` that the rest of the file has room for; 0 where its length is not known.
     pub fn items_left(&self, item_bytes: usize) -> usize {
-        let left = self.file_bytes.saturating_sub(self.offset) / item_bytes as u64;
-        usize::try_from(left).unwrap_or(0)
+        let file_bytes = self.file.as_ref().map_or(0, |(_, bytes)| *bytes);
+        usize::try_from(file_bytes.saturating_sub(self.offset) / item_bytes as u64).unwrap_or(0)
+    }
+
+    /// The bytes from the next one on, for several threads to read; nothing where the input is no file.
+    pub fn direct(&self) -> Option<Direct<'_>> {
+        let (file, _) = self.file.as_ref().filter(|_| cfg!(unix))?;
+        Some(Direct { file, offset: self.offset })
+    }
+
+    /// Steps over `count` bytes that have been read by [`Source::direct`].
+    pub fn step_over(&mut self, count: u64) -> Result<(), Error> {
+        if count <= (self.end - self.start) as u64 {
+            self.consume(count as usize);
+            return Ok(());
+        }
+        self.offset += count;
+        (self.start, self.end) = (0, 0);
+        // `input` shares its place with this handle.
+        match &mut self.file {
+            Some((file, _)) => {
+                file.seek(SeekFrom::Start(self.offset)).map_err(|e| Error::io(&self.path, e)).map(drop)
+            }
+            None => Ok(()),
+        }
     }
 
     /// The next bytes: at least `count`, or all that are left when the file ends before.

@@ -22,8 +22,8 @@ pub struct Evt3Reader {
     source: Source,
     intake: Intake,
     stage: Box<Stage>,
-    /// Events of common words: bits 0 to 10 x, 15 ON, 16 to 26 y, 32 to 43 low time.
-    records: Vec<[u8; 8]>,
+    /// Events of common words: bits 0 to 10 x, 11 ON, 16 to 26 y, 32 to 43 low time.
+    records: Box<[[u8; 8]; STEP]>,
     state: State,
     early: Vec<Early>,
     pending: Events,
@@ -72,7 +72,7 @@ impl Evt3Reader {
         intake.ledger.bytes = source.offset();
         let (stage, state) = (Stage::new(), State::default());
         let early = Vec::new();
-        let (records, pending) = (Vec::new(), Events::default());
+        let (records, pending) = (Box::new([[0; 8]; STEP]), Events::default());
         Ok(Self { source, intake, stage, records, state, early, pending, taken: 0 })
     }
 
@@ -83,8 +83,9 @@ impl Evt3Reader {
         let mut words = &words[..words.len().min(want)];
         if let (Some(row), true) = (self.state.row, self.state.has_low) {
             let common = common_at_start(words);
-            let state = gather(&words[..common], State { row: Some(row), ..self.state }, &mut self.records);
-            let run = Run { records: &self.records, base_us: self.state.t >> LOW_BITS << LOW_BITS };
+            let before = State { row: Some(row), ..self.state };
+            let (state, count) = gather(&words[..common], before, &mut self.records);
+            let run = Run { records: &self.records[..count], base_us: self.state.t >> LOW_BITS << LOW_BITS };
             if common > 0 && self.intake.take_runs(out, &[run], decode_record) {
                 self.state = state;
                 self.source.consume(common * WORD_BYTES);
@@ -188,27 +189,34 @@ fn common_at_start(words: &[[u8; WORD_BYTES]]) -> usize {
     count.unwrap_or(blocks.len()) * BLOCK
 }
 
-/// Makes `records` of the events of `words`, which are rows, events and low times, and gives the state after them.
-fn gather(words: &[[u8; WORD_BYTES]], mut state: State, records: &mut Vec<[u8; 8]>) -> State {
-    let mut row = u64::from(state.row.unwrap_or(0));
-    let mut low_time = state.t & 0xfff;
-    records.resize(words.len(), [0; 8]);
+/// Where the low 12 bits of a common word go in a record, by the word's kind: a shift, and the bits that take them.
+const PLACES: [(u32, u64); 8] = {
+    let mut places = [(0, 0); 8];
+    places[0] = (16, 0x7ff << 16);
+    places[2] = (0, 0xfff);
+    places[6] = (32, 0xfff << 32);
+    places
+};
+
+/// Makes `records` of the events of `words`, which are rows, events and low times; gives the state after them and the number
+/// of events.
+///
+/// Kinds follow each other as the scene will have it: a branch on them is foretold wrongly about once a word. So every
+/// word goes into its place of one record, which is written each time and stays if the word was an event.
+fn gather(words: &[[u8; WORD_BYTES]], mut state: State, records: &mut [[u8; 8]; STEP]) -> (State, usize) {
+    debug_assert!(words.len() <= STEP);
+    let mut record = u64::from(state.row.unwrap_or(0)) << 16 | (state.t & 0xfff) << 32;
     let mut count = 0;
     for word in words {
         let word = u16::from_le_bytes(*word);
-        let (kind, low) = (word >> 12, u64::from(word & 0x0fff));
-        row = if kind == 0 { low & 0x7ff } else { row };
-        low_time = if kind == 6 { low } else { low_time };
-        // A word that is no event writes too; the next one writes over it. `count` is below the words seen so far.
-        if let Some(record) = records.get_mut(count) {
-            *record = (low & 0x7ff | (low >> 11) << 15 | row << 16 | low_time << 32).to_le_bytes();
-        }
-        count += usize::from(kind == 2);
+        let (shift, place) = PLACES[usize::from(word >> 12 & 7)];
+        record = record & !place | u64::from(word) << shift & place;
+        records[count % STEP] = record.to_le_bytes();
+        count += usize::from(word >> 12 == 2);
     }
-    records.truncate(count);
-    state.row = Some(row as u16);
-    state.t = state.t >> LOW_BITS << LOW_BITS | low_time;
-    state
+    state.row = Some((record >> 16) as u16 & 0x7ff);
+    state.t = state.t >> LOW_BITS << LOW_BITS | record >> 32;
+    (state, count)
 }
 
 #[inline(always)]
@@ -218,7 +226,7 @@ fn decode_record(record: &[u8; 8], base_us: u64) -> Raw {
         t: base_us | record >> 32,
         x: record as u16 & 0x7ff,
         y: (record >> 16) as u16 & 0x7ff,
-        polarity: record >> 15 & 1 == 1,
+        polarity: record >> 11 & 1 == 1,
         mark: Mark::Event,
     }
 }

@@ -6,6 +6,7 @@
 
 use crate::columns::ByteColumns;
 use crate::hdf5_file::Column;
+use crate::source::read_exact_at;
 use hdf5::types::{IntSize, TypeDescriptor};
 use std::fs::File;
 use std::ops::Range;
@@ -41,19 +42,10 @@ impl Plain {
     pub fn read<'b>(&self, rows: Range<usize>, buffers: &'b mut [Vec<u8>; 4]) -> Option<ByteColumns<'b>> {
         for i in 0..4 {
             buffers[i].resize(rows.len() * ROW_BYTES[i], 0);
-            self.read_exact_at(&mut buffers[i], self.at[i] + (rows.start * ROW_BYTES[i]) as u64).ok()?;
+            let offset = self.at[i] + (rows.start * ROW_BYTES[i]) as u64;
+            read_exact_at(&self.file, &mut buffers[i], offset).ok()?;
         }
         let [t, x, y, on] = buffers;
         Some(ByteColumns { t: t.as_chunks().0, x: x.as_chunks().0, y: y.as_chunks().0, on })
-    }
-
-    #[cfg(unix)]
-    fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> std::io::Result<()> {
-        std::os::unix::fs::FileExt::read_exact_at(&self.file, bytes, offset)
-    }
-
-    #[cfg(not(unix))]
-    fn read_exact_at(&self, _bytes: &mut [u8], _offset: u64) -> std::io::Result<()> {
-        Err(std::io::ErrorKind::Unsupported.into())
     }
 }
