@@ -11,6 +11,9 @@ mod every_format;
 #[path = "formats/evt.rs"]
 mod evt;
 #[cfg(feature = "hdf5")]
+#[path = "formats/hdf5_damage.rs"]
+mod hdf5_damage;
+#[cfg(feature = "hdf5")]
 #[path = "formats/hdf5_formats.rs"]
 mod hdf5_formats;
 #[path = "formats/real_files.rs"]

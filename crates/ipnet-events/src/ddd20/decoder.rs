@@ -1,5 +1,6 @@
 //! DDD recordings, read packet by packet.
 
+use super::cells::Cells;
 use super::{CHUNK_ROWS, DDD20_SENSOR, FRAME, FRAME_HEAD_BYTES, Frame, GROUP};
 use crate::aedat31::decoder::{base_after_reset, decode_event, is_time_reset};
 use crate::aedat31::header::{EVENT_BYTES, PACKET_HEADER_BYTES, POLARITY, Packet, SPECIAL};
@@ -8,8 +9,6 @@ use crate::hdf5_file::{Column, Rows, fault, library, open};
 use crate::intake::Intake;
 use crate::source::{Place, i32_le};
 use crate::{Error, EventReader, Events, Ledger, Shortfall};
-use hdf5::Dataset;
-use hdf5::types::VarLenArray;
 use std::path::{Path, PathBuf};
 
 /// What a packet held.
@@ -26,11 +25,11 @@ pub enum Item {
 /// A reader of DDD-17 and DDD-20 recordings. As an [`EventReader`] it gives device times.
 pub struct Ddd20Reader {
     path: PathBuf,
-    data: Dataset,
+    cells: Cells,
     intake: Intake,
     rows: usize,
     next: usize,
-    block: Vec<VarLenArray<u8>>,
+    block: Vec<Vec<u8>>,
     block_start: usize,
     frames: bool,
     overflow: u32,
@@ -70,7 +69,7 @@ impl Ddd20Reader {
         let rows = used_rows(path, &Column::find(path, &group, &["timestamp"])?, stored)?;
         Ok(Self {
             path: path.to_path_buf(),
-            data,
+            cells: Cells::new(path, data)?,
             intake: Intake::new(Some(DDD20_SENSOR), shortfall),
             rows,
             next: 0,
@@ -159,11 +158,8 @@ impl Ddd20Reader {
         if self.next < self.block_start + self.block.len() / 3 {
             return Ok(());
         }
-        let end = self.rows.min(self.next + CHUNK_ROWS);
-        let item = format!("/{GROUP}/data rows {} to {end}", self.next);
-        self.block.clear();
-        let cells = self.data.read_slice_2d::<VarLenArray<u8>, _>((self.next..end, 0..3));
-        self.block = cells.map_err(library(&self.path, &item))?.into_raw_vec_and_offset().0;
+        // Blocks are read one after the other, so each starts with a chunk.
+        self.block = self.cells.read(self.next, self.rows.min(self.next + CHUNK_ROWS))?;
         self.block_start = self.next;
         Ok(())
     }

@@ -10,6 +10,8 @@
 //! Source: `record.py`, `datasets.py` and `interfaces/caer.py` of the data set. Reading and writing need the feature `hdf5`.
 
 #[cfg(feature = "hdf5")]
+mod cells;
+#[cfg(feature = "hdf5")]
 mod decoder;
 #[cfg(feature = "hdf5")]
 mod encoder;
