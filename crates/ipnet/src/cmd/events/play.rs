@@ -1,7 +1,8 @@
 //! `ipnet events play`: a recording as moving pictures in the terminal, or as an animated GIF or a strip of pictures.
 //!
 //! Design decision: all three outputs are made of the same slices and the same palette, so what a test sees in a file is
-//! what a person sees in the terminal.
+//! what a person sees in the terminal. The moving ones show silence as it was; the strip has a place for few slices, so it
+//! leaves out those without events and shows, of each of its equal parts of the others, the busiest.
 
 mod picture;
 mod terminal;
@@ -30,7 +31,7 @@ pub struct Play {
     /// Write an animated GIF instead
     #[arg(long, value_name = "FILE")]
     gif: Option<PathBuf>,
-    /// Write a PNG instead: slices spread over the recording, side by side
+    /// Write a PNG instead: the busiest slices of so many parts of the recording, side by side
     #[arg(long, value_name = "FILE")]
     png: Option<PathBuf>,
     /// Pictures of the PNG, at most
@@ -123,14 +124,30 @@ impl Slices {
         }
     }
 
-    /// Reads all that is left and gives the number of slices.
-    fn count(mut self) -> anyhow::Result<u64> {
-        let (mut first, mut last) = (None, 0);
-        while self.reader.next_chunk(&mut self.chunk)? {
-            first = first.or(self.chunk.t.first().copied());
-            last = self.chunk.t.last().copied().unwrap_or(last);
+    /// Steps over slices without events, however many.
+    fn skip_silence(&mut self) -> anyhow::Result<()> {
+        if self.at == self.chunk.len() {
+            self.at = 0;
+            self.reader.next_chunk(&mut self.chunk)?;
         }
-        Ok(first.map_or(0, |first| (last - first) / self.slice_us + 1))
+        if let (Some((start, first)), Some(&t)) = (self.next, self.chunk.t.get(self.at)) {
+            let silent = t.saturating_sub(start) / self.slice_us;
+            self.next = Some((start + silent * self.slice_us, first));
+        }
+        Ok(())
+    }
+
+    /// Reads all that is left and gives the number of slices with events.
+    fn count(mut self) -> anyhow::Result<u64> {
+        let (mut first, mut last, mut count) = (None, None, 0);
+        while self.reader.next_chunk(&mut self.chunk)? {
+            for &t in &self.chunk.t {
+                let here = Some((t - *first.get_or_insert(t)) / self.slice_us);
+                count += u64::from(here != last);
+                last = here;
+            }
+        }
+        Ok(count)
     }
 }
 
@@ -167,18 +184,14 @@ fn write_png(args: &Play, path: &Path) -> anyhow::Result<()> {
     let mut slices = args.slices()?;
     let mut counts = Counts::new(slices.sensor);
     let mut sheet = picture::Sheet::new(slices.sensor, args.zoom(slices.sensor), panels as usize);
-    let mut index = 0;
-    for panel in 0..panels {
-        // The middle one of each of `panels` equal parts.
-        let wanted = (2 * panel + 1) * total / (2 * panels);
-        let mut slice = slices.next(&mut counts)?;
-        while index < wanted && slice.is_some() {
-            slice = slices.next(&mut counts)?;
-            index += 1;
-        }
-        index += 1;
-        if slice.is_some() {
-            sheet.put(panel as usize, &counts.indices());
+    let mut shown: Vec<Option<Slice>> = (0..panels).map(|_| None).collect();
+    for index in 0..total {
+        slices.skip_silence()?;
+        let Some(slice) = slices.next(&mut counts)? else { break };
+        let panel = (index * panels / total) as usize;
+        if shown[panel].as_ref().is_none_or(|best| slice.events > best.events) {
+            sheet.put(panel, &counts.indices());
+            shown[panel] = Some(slice);
         }
     }
     let [width, height] = sheet.size().map(u32::try_from);
@@ -189,6 +202,50 @@ fn write_png(args: &Play, path: &Path) -> anyhow::Result<()> {
     let mut writer = encoder.write_header().with_context(name)?;
     writer.write_image_data(sheet.pixels()).with_context(name)?;
     writer.finish().with_context(name)?;
-    eprintln!("{}: {panels} of {total} slices of {} us", path.display(), args.slice_us);
+    report_shortfall(&args.input.path, slices.reader.ledger());
+    let starts: Vec<_> =
+        shown.iter().flatten().map(|slice| format!("{:.3}", slice.start_us as f64 * 1e-6)).collect();
+    eprintln!(
+        "{}: {panels} of the {total} slices of {} us that hold events, from {} s on",
+        path.display(),
+        args.slice_us,
+        starts.join(", ")
+    );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        play: Play,
+    }
+
+    #[test]
+    fn the_strip_has_no_empty_picture_however_long_the_silence() {
+        let folder = tempfile::tempdir().unwrap();
+        let (csv, png) = (folder.path().join("gap.csv"), folder.path().join("gap.png"));
+        // Two pixels at the start, one event and then three 31 years later.
+        let late = 1_000_000_000_000_000_u64;
+        let times = [0, 10, late, late + 100_000, late + 100_001, late + 100_002];
+        let rows: String = times.iter().map(|t| format!("{t},{},0,1\n", t % 4)).collect();
+        std::fs::write(&csv, format!("t,x,y,p\n{rows}")).unwrap();
+        let args = ["play", csv.to_str().unwrap(), "--sensor", "4x4", "--panels", "2", "--zoom", "1"];
+        let play = Program::parse_from(args).play;
+        assert_eq!(play.slices().unwrap().count().unwrap(), 3);
+        write_png(&play, &png).unwrap();
+        let mut decoder = png::Decoder::new(std::io::BufReader::new(File::open(&png).unwrap()));
+        decoder.set_transformations(png::Transformations::IDENTITY);
+        let mut reader = decoder.read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut pixels).unwrap();
+        let top = &pixels[..info.width as usize];
+        // The pictures stand with a gap of 4 between them: events 0 and 10 in the first, the three last in the second.
+        assert_eq!(top.iter().map(|&p| p != 0).collect::<Vec<_>>()[..4], [true, false, true, false]);
+        assert_eq!(top[8..].iter().map(|&p| p != 0).collect::<Vec<_>>(), [true, true, true, false]);
+    }
 }
