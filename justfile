@@ -87,11 +87,16 @@ test-hdf5:
     cargo clippy --locked --workspace --all-targets --features hdf5 --quiet -- -D warnings
     cargo test --locked --workspace --features hdf5 --test formats --test datasets
 
-# Fuzz the reader of FORMAT (aedat2, aedat31, aedat4, dat, evt2, evt3, csv, bin) by coverage: needs cargo-fuzz and a nightly
-fuzz FORMAT SECONDS="600":
-    cargo +nightly fuzz run "$1" -- -max_len=65536 -rss_limit_mb=1024 -timeout=20 -max_total_time="${2:-600}"
+# Flip a bit in each of so many copies of a plain HDF5 and of a DDD-20 recording, read in processes of their own
+damage-hdf5 FLIPS="10000":
+    IPNET_DAMAGE_FLIPS="${1:-10000}" cargo test --locked --workspace --features hdf5 --test formats hdf5_damage -- --nocapture
 
-# The same targets on the pinned compiler, with blind mutations and a bound on what is allocated
+# Fuzz the reader of FORMAT (aedat2, aedat31, aedat4, dat, evt2, evt3, csv, bin) by coverage, with cargo-fuzz; the pinned
+# compiler has what that needs if it is told to allow it. `fuzz/seed IPNET DIR` makes a corpus from recordings
+fuzz FORMAT SECONDS="600":
+    RUSTC_BOOTSTRAP=1 cargo fuzz run "$1" -- -max_len=65536 -rss_limit_mb=1024 -malloc_limit_mb=64 -timeout=20 -print_funcs=0 -max_total_time="${2:-600}"
+
+# The same targets without cargo-fuzz, with blind mutations and a bound on what is allocated
 fuzz-stable FORMAT SECONDS="60":
     IPNET_FUZZ_FORMAT="$1" IPNET_FUZZ_SECONDS="${2:-60}" cargo test --locked --workspace --test fuzz -- --nocapture
 

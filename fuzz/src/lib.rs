@@ -1,7 +1,7 @@
 //! What every fuzz target does: read the bytes as one format, strictly and leniently, and check the account.
 //!
-//! `cargo +nightly fuzz run aedat31 -- -max_len=65536 -rss_limit_mb=1024 -max_total_time=600`; the heads of real files
-//! and small written files make good corpora (`fuzz/seed DIR` makes them from a folder of recordings).
+//! `just fuzz aedat31`; the heads of real files and small written files make good corpora (`fuzz/seed IPNET DIR` makes them
+//! from a folder of recordings).
 
 use ipnet_events::{Events, Format, OpenOptions, Shortfall};
 
