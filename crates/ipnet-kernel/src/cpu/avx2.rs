@@ -272,6 +272,11 @@ impl Simd for Avx2 {
         intrinsic!(_mm_sfence());
     }
     #[inline(always)]
+    fn prefetch(self, chunk: &Self::Chunk) {
+        // SAFETY: a prefetch has no effect but on the caches.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(chunk.as_ptr().cast()) };
+    }
+    #[inline(always)]
     fn map_lanes<const K: usize>(
         self,
         a: F32x16,

@@ -19,7 +19,7 @@
 //! A NaN in `x` makes that neuron's spikes NaN from that step on.
 
 use super::block::{Cutter, SharedRows, add_per_channel, as_new, fill_per_channel, rows, with_scratch};
-use super::run::{AtLevel, for_blocks, in_parts};
+use super::run::{AtLevel, for_blocks, in_parts, past_cache};
 use super::vector::{Job, Real, Simd, Vector, whole_vectors};
 use crate::{AlifConfig, Reset, ScanShape};
 use std::mem::MaybeUninit;
@@ -88,6 +88,7 @@ struct Step<'a, E, const ADAPTIVE: bool> {
     state: &'a [E],
     next: &'a mut [E],
     out: &'a mut [MaybeUninit<E>],
+    past_cache: bool,
 }
 
 impl<E: Real, const ADAPTIVE: bool> Job<E> for Step<'_, E, ADAPTIVE> {
@@ -129,7 +130,11 @@ impl<E: Real, const ADAPTIVE: bool> Step<'_, E, ADAPTIVE> {
             let old_a = if ADAPTIVE { Some(simd.load(&a[i])) } else { None };
             let (m, _, s) =
                 fire(simd, neuron, simd.load(&decay[i]), simd.load(&x[i]), simd.load(&v[i]), old_a);
-            simd.store_new(s, &mut out[i]);
+            if self.past_cache {
+                simd.stream(s, &mut out[i]);
+            } else {
+                simd.store_new(s, &mut out[i]);
+            }
             let kept = m * zeroing.neg_mul_add(s, one);
             simd.store(subtracted.neg_mul_add(s, kept), &mut next_v[i]);
             if let Some(old_a) = old_a {
@@ -148,6 +153,7 @@ struct Adjoint<'a, E, const ADAPTIVE: bool> {
     grad_out: &'a [E],
     grad_state: &'a mut [E],
     grad_x: &'a mut [MaybeUninit<E>],
+    past_cache: bool,
     grad_decay: &'a mut [E],
 }
 
@@ -205,7 +211,11 @@ impl<E: Real, const ADAPTIVE: bool> Adjoint<'_, E, ADAPTIVE> {
             let inverse = c(1.0) / (c(1.0) + e);
             let grad_over = grad_s * ((alpha * e) * (inverse * inverse));
             let grad_m = zeroing.neg_mul_add(s, c(1.0)).mul_add(g_v, grad_over);
-            simd.store_new(grad_m, &mut grad_x[i]);
+            if self.past_cache {
+                simd.stream(grad_m, &mut grad_x[i]);
+            } else {
+                simd.store_new(grad_m, &mut grad_x[i]);
+            }
             simd.store(old_v.mul_add(grad_m, simd.load(&grad_decay[i])), &mut grad_decay[i]);
             simd.store(decay * grad_m, &mut grad_v[i]);
             if ADAPTIVE {
@@ -251,6 +261,7 @@ fn load_state<E: Real>(rows: &mut [E], source: Option<&[E]>, columns: &Range<usi
     }
 }
 
+#[allow(clippy::too_many_arguments)]
 fn step<S: Simd>(
     simd: S,
     neuron: Neuron<S::E>,
@@ -259,18 +270,19 @@ fn step<S: Simd>(
     state: &[S::E],
     next: &mut [S::E],
     out: &mut [MaybeUninit<S::E>],
+    past_cache: bool,
 ) {
     if neuron.states == 2 {
-        simd.vectorize(Step::<S::E, true> { neuron, decay, x, state, next, out });
+        simd.vectorize(Step::<S::E, true> { neuron, decay, x, state, next, out, past_cache });
     } else {
-        simd.vectorize(Step::<S::E, false> { neuron, decay, x, state, next, out });
+        simd.vectorize(Step::<S::E, false> { neuron, decay, x, state, next, out, past_cache });
     }
 }
 
 impl<E: Real> AtLevel<E> for LifForward<'_, E> {
     fn with<S: Simd<E = E> + Sync>(self, simd: S) {
         let (shape, states) = (self.shape, self.neuron.states);
-        let neurons = shape.neurons();
+        let (neurons, past_cache) = (shape.neurons(), past_cache::<E>(shape));
         for_blocks(neurons, 1024, shape.steps, |columns| {
             let width = columns.len();
             with_scratch((1 + 2 * states) * width, |scratch| {
@@ -283,9 +295,10 @@ impl<E: Real> AtLevel<E> for LifForward<'_, E> {
                     let x = &self.x[t * neurons..][columns.clone()];
                     // SAFETY: blocks are disjoint ranges of columns.
                     let out = unsafe { self.out.row(t, &columns) };
-                    step(simd, self.neuron, decay, x, now, next, out);
+                    step(simd, self.neuron, decay, x, now, next, out, past_cache);
                     std::mem::swap(&mut now, &mut next);
                 }
+                simd.finish_streams();
                 if let Some(wanted) = &self.final_state {
                     for (i, row) in now.chunks_exact(width).enumerate() {
                         // SAFETY: blocks are disjoint ranges of columns.
@@ -317,7 +330,7 @@ impl<E: Real> LifBackward<'_, E> {
             load_state(&mut checkpoints[..state], self.state, &columns, neurons);
             let mut advance = |t: usize, now: &[E], then: &mut [E]| {
                 let x = &self.x[t * neurons..][columns.clone()];
-                step(simd, self.neuron, decay, x, now, then, as_new(&mut *unwanted));
+                step(simd, self.neuron, decay, x, now, then, as_new(&mut *unwanted), false);
             };
             for segment in 1..segments {
                 let (done, next) = checkpoints.split_at_mut(segment * state);
@@ -349,6 +362,7 @@ impl<E: Real> LifBackward<'_, E> {
                     );
                 }
             }
+            simd.finish_streams();
             if let Some(wanted) = &self.grad_state {
                 for (i, row) in grad_state.chunks_exact(width).enumerate() {
                     // SAFETY: the caller owns these columns.
@@ -371,6 +385,7 @@ impl<E: Real> LifBackward<'_, E> {
         grad_decay: &mut [E],
     ) {
         let (neuron, neurons) = (self.neuron, self.shape.neurons());
+        let past_cache = past_cache::<E>(self.shape);
         let x = &self.x[t * neurons..][columns.clone()];
         let grad_out = &self.grad_out[t * neurons..][columns.clone()];
         // SAFETY: `block` owns these columns.
@@ -384,6 +399,7 @@ impl<E: Real> LifBackward<'_, E> {
                 grad_out,
                 grad_state,
                 grad_x,
+                past_cache,
                 grad_decay,
             });
         } else {
@@ -395,6 +411,7 @@ impl<E: Real> LifBackward<'_, E> {
                 grad_out,
                 grad_state,
                 grad_x,
+                past_cache,
                 grad_decay,
             });
         }

@@ -29,7 +29,7 @@ const PARALLEL_FROM: usize = 1 << 15;
 const PAST_CACHE_BYTES: usize = 8 << 20;
 
 /// Whether a result of `shape` is so large.
-fn past_cache<E>(shape: ScanShape) -> bool {
+pub(crate) fn past_cache<E>(shape: ScanShape) -> bool {
     shape.elements() * size_of::<E>() >= PAST_CACHE_BYTES
 }
 

@@ -134,6 +134,9 @@ pub(crate) trait Simd: Copy {
     /// Orders what was streamed before what is written next.
     #[inline(always)]
     fn finish_streams(self) {}
+    /// Asks for a place that is read soon, where the instruction set can.
+    #[inline(always)]
+    fn prefetch(self, _chunk: &Self::Chunk) {}
     /// Lane `i` is `place(a_i, b_i)[k]` in vector `k`: for look-ups, lane by lane.
     fn map_lanes<const K: usize>(
         self,

@@ -411,3 +411,43 @@ mod cuda_lif {
         }
     }
 }
+
+/// Results that are written past the caches (8 MiB and more), with rows that start on a vector's boundary and with rows
+/// that do not: the bits of the same neurons in a small scan.
+#[test]
+fn a_large_result_has_the_bits_of_a_small_one() {
+    let law = crate::cases::without_reset(crate::cases::law(1, 1.0));
+    let (steps, kept) = (2, 3000);
+    for neurons in [1 << 20, (1 << 20) + 5] {
+        let backend = CpuBackend::default();
+        let x = normal("large", steps * neurons);
+        let last = |values: &[f32]| -> Vec<f32> {
+            values.chunks_exact(neurons).flat_map(|row| row[neurons - kept..].to_vec()).collect()
+        };
+        let run = |x: &[f32]| {
+            let shape = ScanShape::flat(steps, x.len() / steps);
+            let scan = ThermalScan::new(&config(&law, Firing::Expected), shape).unwrap();
+            let (mut out, mut dx) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+            let io =
+                ThermalForward { x, gain: &[0.3], bias: &[0.4], heat: None, out: &mut out, final_heat: None };
+            backend.thermal_forward(&scan, io).unwrap();
+            let io = ThermalBackward {
+                x,
+                gain: &[0.3],
+                bias: &[0.4],
+                heat: None,
+                out: &out,
+                grad_out: x,
+                grad_final_heat: None,
+                grad_x: Some(&mut dx),
+                grad_gain_bias: None,
+                grad_heat: None,
+            };
+            backend.thermal_backward(&scan, io).unwrap();
+            [out, dx]
+        };
+        let large = run(&x).map(|result| last(&result));
+        assert!(large == run(&last(&x)), "{neurons} neurons");
+        assert!(large[0].iter().any(|p| *p > 0.1) && large[1].iter().any(|g| *g != 0.0));
+    }
+}

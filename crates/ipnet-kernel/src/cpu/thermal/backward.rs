@@ -29,6 +29,8 @@ pub(crate) struct Slopes<'a, E, K, const P: usize, const SPREAD: bool> {
     pub heat: &'a [E],
     /// Three rows: 2^w (unused by a table), dw/du, dw/dtheta.
     pub slopes: &'a mut [E],
+    /// What is read next.
+    pub grad_out: &'a [E],
 }
 
 impl<E: Real, K: Switch<E>, const P: usize, const SPREAD: bool> Job<E> for Slopes<'_, E, K, P, SPREAD> {
@@ -58,6 +60,7 @@ impl<E: Real, K: Switch<E>, const P: usize, const SPREAD: bool> Slopes<'_, E, K,
         let switch = self.switch.ready(simd);
         let x = S::chunks(&self.x[range.clone()]);
         let n = x.len();
+        let grad_out = &S::chunks(&self.grad_out[range.clone()])[..n];
         let gain = &S::chunks(&self.neurons.gain[range.clone()])[..n];
         let bias = &S::chunks(&self.neurons.bias[range.clone()])[..n];
         let spread_range = if SPREAD { range.clone() } else { 0..0 };
@@ -70,6 +73,7 @@ impl<E: Real, K: Switch<E>, const P: usize, const SPREAD: bool> Slopes<'_, E, K,
             rows_mut::<E, 3>(self.slopes, width).map(|row| S::chunks_mut(&mut row[range.clone()]));
         let (rate_row, u_row, rise_row) = (&mut rate_row[..n], &mut u_row[..n], &mut rise_row[..n]);
         for i in 0..n {
+            simd.prefetch(&grad_out[i]);
             let u = simd.load(&x[i]).mul_add(simd.load(&gain[i]), simd.load(&bias[i]));
             let u = v_max.min_with(zero.max_with(u));
             let mut power = u * u;
@@ -105,6 +109,8 @@ pub(crate) struct Adjoint<'a, E, const P: usize, const SPREAD: bool, const TABLE
     pub grad_heat: &'a mut [E],
     pub grad_x: &'a mut [MaybeUninit<E>],
     pub past_cache: bool,
+    /// What the next block reads first; empty, or as long as `x`.
+    pub ahead: &'a [E],
     /// Sums over time: dL/dgain and dL/dbias of each neuron.
     pub grad_gain_bias: &'a mut [E],
 }
@@ -149,6 +155,7 @@ impl<E: Real, const P: usize, const SPREAD: bool, const TABLE: bool, const PARAM
         let bias = &S::chunks(&self.neurons.bias[range.clone()])[..n];
         let heating = S::chunks(&self.neurons.heating[if SPREAD { range.clone() } else { 0..0 }]);
         let grad_out = &S::chunks(&self.grad_out[range.clone()])[..n];
+        let ahead = S::chunks(&self.ahead[if self.ahead.is_empty() { 0..0 } else { range.clone() }]);
         let grad_x = &mut S::new_chunks(&mut self.grad_x[range.clone()])[..n];
         let [rate_row, u_row, rise_row] =
             rows::<E, 3>(self.slopes, width).map(|row| &S::chunks(&row[range.clone()])[..n]);
@@ -158,6 +165,9 @@ impl<E: Real, const P: usize, const SPREAD: bool, const TABLE: bool, const PARAM
         let [grad_gain, grad_bias] = rows_mut::<E, 2>(self.grad_gain_bias, sums_width)
             .map(|row| S::chunks_mut(&mut row[if PARAMS { range.clone() } else { 0..0 }]));
         for i in 0..n {
+            if let Some(chunk) = ahead.get(i) {
+                simd.prefetch(chunk);
+            }
             let mut adjoint = [zero; P];
             let (mut by_heat, mut by_reset) = (zero, zero);
             for pole in 0..P {

@@ -165,7 +165,8 @@ impl<E: Real> Backward<'_, E> {
         let (law, x) = (&self.law, &self.x[range.clone()]);
         let spread = !neurons.heating.is_empty();
         with_poles!(law.poles, P => with_flag!(spread, SPREAD => with_switch!(&law.kind, switch => {
-            simd.vectorize(Slopes::<E, _, P, SPREAD> { law, switch, x, neurons, heat, slopes });
+            let grad_out = &self.grad_out[range.clone()];
+            simd.vectorize(Slopes::<E, _, P, SPREAD> { law, switch, x, neurons, heat, slopes, grad_out });
         })));
     }
 
@@ -184,10 +185,14 @@ impl<E: Real> Backward<'_, E> {
         let spread = !neurons.heating.is_empty();
         let table = matches!(law.kind, Kind::Table(_));
         let past_cache = self.past_cache && self.grad_x.is_some();
+        // The next block begins with the first step, which this one ends with.
+        let row = self.scan.shape().neurons();
+        let first = (self.scan.shape().steps - 1 - range.start / row) * row + range.end % row;
+        let ahead = self.x.get(first..first + range.len()).unwrap_or(&[]);
         with_poles!(law.poles, P => with_flag!(spread, SPREAD => with_flag!(table, TABLE =>
             with_flag!(self.params, PARAMS => {
                 simd.vectorize(Adjoint::<E, P, SPREAD, TABLE, PARAMS> {
-                    law, x, neurons, slopes, grad_out, grad_heat, grad_x, past_cache,
+                    law, x, neurons, slopes, grad_out, grad_heat, grad_x, past_cache, ahead,
                     grad_gain_bias,
                 });
             })

@@ -107,6 +107,8 @@ pub(crate) struct Fire<'a, E, const SAMPLED: bool, const TABLE: bool> {
     pub draws: &'a [E],
     pub out: &'a mut [MaybeUninit<E>],
     pub past_cache: bool,
+    /// What is read next; empty, or as long as `rate`.
+    pub next_x: &'a [E],
 }
 
 impl<E: Real, const SAMPLED: bool, const TABLE: bool> Job<E> for Fire<'_, E, SAMPLED, TABLE> {
@@ -139,8 +141,12 @@ impl<E: Real, const SAMPLED: bool, const TABLE: bool> Fire<'_, E, SAMPLED, TABLE
         let (zero, one) = (simd.splat(E::from_f64(0.0)), simd.splat(E::from_f64(1.0)));
         let rate = S::chunks(&self.rate[range.clone()]);
         let out = &mut S::new_chunks(&mut self.out[range.clone()])[..rate.len()];
+        let next_x = S::chunks(&self.next_x[if self.next_x.is_empty() { 0..0 } else { range.clone() }]);
         let draws = S::chunks(&self.draws[if SAMPLED { range } else { 0..0 }]);
         for i in 0..rate.len() {
+            if let Some(chunk) = next_x.get(i) {
+                simd.prefetch(chunk);
+            }
             let rate = simd.load(&rate[i]);
             let p = if TABLE { rate } else { in_range(simd, rate).exp2().one_minus_exp2_neg() };
             // 0 p is 0, and NaN for a NaN.

@@ -79,10 +79,12 @@ impl<E: Real> Forward<'_, E> {
             self.rate(simd, x, rows, heat, rate, !reset);
             // SAFETY: the caller owns these columns.
             let out = unsafe { self.out.row(t, &columns) };
+            let next = (t + 1).min(shape.steps - 1) * neurons;
+            let next_x = &self.x[next + columns.start..next + columns.end];
             let table = matches!(self.law.kind, Kind::Table(_));
             let draws = &*draws[(step % 4) as usize];
             with_flag!(sampled, SAMPLED => with_flag!(table, TABLE => {
-                simd.vectorize(Fire::<E, SAMPLED, TABLE> { rate, draws, out, past_cache: self.past_cache });
+                simd.vectorize(Fire::<E, SAMPLED, TABLE> { rate, draws, out, past_cache: self.past_cache, next_x });
             }));
             if reset {
                 // SAFETY: `Fire` wrote every element of the row.
