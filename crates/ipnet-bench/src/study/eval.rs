@@ -150,31 +150,11 @@ fn eval_one(
     request: &EvalRequest<'_>,
 ) -> Result<EvalReport> {
     let about = &checkpoint.meta.about;
-    let differs = |what: &str, stored: &str, found: &str| Error::Checkpoint {
-        expected: format!("{}: {what} {stored}, which it was trained with", path.display()),
-        found: found.to_owned(),
-    };
     let found = task.source().sha256;
     if found != about.data_sha256 {
-        return Err(differs("recordings with sha256", &about.data_sha256, &found));
+        return Err(differs(path, "recordings with sha256", &about.data_sha256, &found));
     }
-    let device = match request.device {
-        Some(other) => JobDevice::new(other, &DeviceSet::load(other)?)?,
-        None => {
-            let device = JobDevice::new(&about.device, &DeviceSet::load(&about.device)?)?;
-            if device.sha256 != about.device_sha256 {
-                return Err(differs("device set with sha256", &about.device_sha256, &device.sha256));
-            }
-            device
-        }
-    };
-    let net = Network::new(&about.spec, task.input(), task.outputs(), Some(&device.law), about.seed)?
-        .read(task.readout());
-    let (tensors, epoch) = match request.weights {
-        Weights::Chosen => (checkpoint.chosen(), checkpoint.meta.chosen_epoch),
-        Weights::Last => (checkpoint.tensors.clone(), checkpoint.meta.history.len()),
-    };
-    net.parameters().restore(&tensors)?;
+    let (net, epoch) = trained(path, checkpoint, task, request.device, request.weights)?;
     let splits = task.splits();
     let samples = match request.split {
         Split::Train => &splits.train,
@@ -200,6 +180,45 @@ fn eval_one(
         classes,
         confusion,
     })
+}
+
+fn differs(path: &Path, what: &str, stored: &str, found: &str) -> Error {
+    Error::Checkpoint {
+        expected: format!("{}: {what} {stored}, which it was trained with", path.display()),
+        found: found.to_owned(),
+    }
+}
+
+/// The network of a checkpoint for `task`'s inputs, on its own device set or on `device`, and the epoch of its weights.
+///
+/// # Errors
+/// A device set that is not what it was, and what building the network gives.
+pub(super) fn trained(
+    path: &Path,
+    checkpoint: &Checkpoint,
+    task: &dyn Task,
+    device: Option<&str>,
+    weights: Weights,
+) -> Result<(Network, usize)> {
+    let about = &checkpoint.meta.about;
+    let device = match device {
+        Some(other) => JobDevice::new(other, &DeviceSet::load(other)?)?,
+        None => {
+            let device = JobDevice::new(&about.device, &DeviceSet::load(&about.device)?)?;
+            if device.sha256 != about.device_sha256 {
+                return Err(differs(path, "device set with sha256", &about.device_sha256, &device.sha256));
+            }
+            device
+        }
+    };
+    let net = Network::new(&about.spec, task.input(), task.outputs(), Some(&device.law), about.seed)?
+        .read(task.readout());
+    let (tensors, epoch) = match weights {
+        Weights::Chosen => (checkpoint.chosen(), checkpoint.meta.chosen_epoch),
+        Weights::Last => (checkpoint.tensors.clone(), checkpoint.meta.history.len()),
+    };
+    net.parameters().restore(&tensors)?;
+    Ok((net, epoch))
 }
 
 fn scores(names: &[String], confusion: &[Vec<u64>]) -> Vec<ClassScore> {

@@ -8,6 +8,7 @@ mod eval;
 mod grid;
 mod job;
 mod progress;
+mod sim_to_real;
 mod single;
 mod sweep;
 mod sweep_table;
@@ -17,6 +18,7 @@ pub use eval::{ClassScore, EvalReport, EvalRequest, Split, Weights, checkpoints_
 pub use grid::{Effort, grid, open_run, run_with_progress};
 pub use job::{Job, JobDevice, JobResult, job_id, run_jobs};
 pub use progress::StudyProgress;
+pub use sim_to_real::sim_to_real;
 pub use single::{Training, train_networks};
 pub use sweep::{Sweep, SweepJob, SweepRun, run_sweep, sweep_tables};
 pub use tables::{Row, accuracy_table, measures_table, rows};

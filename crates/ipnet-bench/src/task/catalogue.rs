@@ -239,10 +239,19 @@ fn gesture_recordings(recordings: &Path) -> Result<DvsGesture> {
     Ok(DvsGesture::open(&folder)?)
 }
 
+/// How all gestures become frames, synthetic and real ones.
+fn gesture_framing(polarities: Polarities) -> Framing {
+    Framing { steps: STEPS, window_us: None, polarities, shrink: 4 }
+}
+
+/// The clips of `dataset` as the networks of task gestures-11 see them.
+pub(crate) fn dvs_gesture_frames(dataset: &DvsGesture) -> Result<FrameSet> {
+    FrameSet::load(dataset, gesture_framing(Polarities::Both), &|| ())
+}
+
 /// Synthetic gestures, read back.
 fn synthetic_gestures(recordings: &Path, polarities: Polarities) -> Result<FrameSet> {
-    let framing = Framing { steps: STEPS, window_us: None, polarities, shrink: 4 };
-    let mut frames = FrameSet::load(&gesture_recordings(recordings)?, framing, &|| ())?;
+    let mut frames = FrameSet::load(&gesture_recordings(recordings)?, gesture_framing(polarities), &|| ())?;
     frames.data = "synthetic".into();
     Ok(frames)
 }
@@ -287,8 +296,7 @@ fn digits(folder: &Path) -> Result<FrameSet> {
 /// What the loader and the framing make of each real DVS Gesture clip: no event may be lost on the way.
 pub fn dvs_gesture_clips(folder: &Path) -> Result<Table> {
     let dataset = DvsGesture::open(folder)?;
-    let framing = Framing { steps: STEPS, window_us: None, polarities: Polarities::Both, shrink: 4 };
-    let frames = FrameSet::load(&dataset, framing, &|| ())?;
+    let frames = dvs_gesture_frames(&dataset)?;
     let mut table = Table::new(["clip", "part", "group", "class", "events_cut", "events_framed"]);
     for (index, info) in dataset.samples().iter().enumerate() {
         let cut = dataset.sample(index)?.events.len();

@@ -72,6 +72,13 @@ impl Classification {
         Ok(Self { fold: Some(fold), ..task })
     }
 
+    /// The clips of `frames`, all of them for test: for a network that was trained elsewhere.
+    pub fn for_test(name: &str, frames: FrameSet) -> Self {
+        let splits = Splits { train: Vec::new(), validation: Vec::new(), test: (0..frames.len()).collect() };
+        let sha256 = frames.hash();
+        Self { name: name.to_owned(), sha256, frames, direction: None, fold: None, splits }
+    }
+
     /// The clip of a sample, and whether it runs backwards.
     fn clip(&self, sample: usize) -> (usize, bool) {
         match self.direction {

@@ -9,6 +9,7 @@ mod shelf;
 mod steering;
 mod warp;
 
+pub(crate) use catalogue::dvs_gesture_frames;
 pub use catalogue::{DataFolder, ENVIRONMENT, TaskName, dvs_gesture_clips};
 pub use classify::{Classification, Direction};
 pub use frames::{Fold, FrameSet, Framing};
