@@ -134,7 +134,7 @@ impl TaskName {
             }
             Self::Digits10 | Self::DigitsInTime20 => (10, 32),
             Self::GestureChains => (6, 16),
-            Self::Steering => (10, 16),
+            Self::Steering => (6, 16),
         };
         TrainConfig { epochs, batch, ..TrainConfig::default() }
     }

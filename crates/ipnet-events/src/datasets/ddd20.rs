@@ -102,8 +102,8 @@ impl DrivingRecording {
         Self::new((path, source, night), protocol, packet_us.min(first), [&steering, &speed])
     }
 
-    /// The drive `number` (from 0) of the generator, without a file between: the same bins, events and frames as
-    /// [`DrivingRecording::open`] finds in the file that [`crate::synth::driving::generate`] writes of it.
+    /// The drive `number` (from 0) of the generator, without a file between: the same bins, events and frames as `open` finds in
+    /// the file that `synth::driving::generate` writes of it (both with the feature `hdf5`).
     ///
     /// # Errors
     /// [`Error::Argument`] for a number of `spec` or a protocol out of range; [`Error::Layout`] if no bin is left.
