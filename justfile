@@ -85,7 +85,7 @@ nmnist-table *ARGS: build
 # The program with the HDF5 formats, lints and tests of them (Debian: libhdf5-dev)
 test-hdf5:
     cargo clippy --locked --workspace --all-targets --features hdf5 --quiet -- -D warnings
-    cargo test --locked --workspace --features hdf5 --test formats --test datasets
+    cargo test --locked --workspace --features hdf5 --test formats --test datasets --test synth
 
 # Flip a bit in each of so many copies of a plain HDF5 and of a DDD-20 recording, read in processes of their own
 damage-hdf5 FLIPS="10000":

@@ -47,8 +47,7 @@ pub fn published(folder: &Path) -> Result<Option<Drives>> {
 
 #[cfg(feature = "hdf5")]
 fn read(paths: &[impl AsRef<Path> + Sync]) -> Result<Vec<Drive>> {
-    let open = |path: &_| frame(&DrivingRecording::open(path, &DrivingProtocol::default())?);
-    paths.par_iter().map(open).collect()
+    paths.par_iter().map(|path| frame(&DrivingRecording::open(path, &DrivingProtocol::default())?)).collect()
 }
 
 #[cfg(not(feature = "hdf5"))]
