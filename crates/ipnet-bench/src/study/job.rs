@@ -202,26 +202,44 @@ pub fn run_jobs(
     progress: &StudyProgress,
 ) -> Result<Vec<JobResult>> {
     let metrics = Mutex::new(run.metrics()?);
+    let results = in_parallel(effort.threads, jobs.len(), |index| {
+        finish(&jobs[index], run, &metrics, (progress, effort))
+    })?;
+    lock(&metrics).arrange(&jobs.iter().map(Job::id).collect::<Vec<_>>())?;
+    Ok(results)
+}
+
+/// `work(0)` to `work(count - 1)`, at most `threads` at a time, each on a rayon pool of one thread; results in order.
+///
+/// # Errors
+/// The first error of any; work that runs beside it is finished first, and nothing is begun after it.
+pub(super) fn in_parallel<T: Send>(
+    threads: usize,
+    count: usize,
+    work: impl Fn(usize) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
     let next = AtomicUsize::new(0);
-    let results: Mutex<Vec<Option<JobResult>>> = Mutex::new(vec![None; jobs.len()]);
+    let results: Mutex<Vec<Option<T>>> = Mutex::new((0..count).map(|_| None).collect());
     let failure: Mutex<Option<Error>> = Mutex::new(None);
-    let work = || {
+    let serve = || {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(1)
             .build()
             .map_err(|error| Error::Threads { message: error.to_string() })?;
         while lock(&failure).is_none() {
             let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(job) = jobs.get(index) else { break };
-            let result = pool.install(|| finish(job, run, &metrics, (progress, effort)))?;
+            if index >= count {
+                break;
+            }
+            let result = pool.install(|| work(index))?;
             lock(&results)[index] = Some(result);
         }
         Ok(())
     };
     std::thread::scope(|scope| {
-        for _ in 0..effort.threads.clamp(1, jobs.len().max(1)) {
+        for _ in 0..threads.clamp(1, count.max(1)) {
             scope.spawn(|| {
-                if let Err(error) = work() {
+                if let Err(error) = serve() {
                     lock(&failure).get_or_insert(error);
                 }
             });
@@ -230,7 +248,6 @@ pub fn run_jobs(
     if let Some(error) = lock(&failure).take() {
         return Err(error);
     }
-    lock(&metrics).arrange(&jobs.iter().map(Job::id).collect::<Vec<_>>())?;
     let mut results = lock(&results);
     Ok(results.iter_mut().filter_map(Option::take).collect())
 }

@@ -4,6 +4,7 @@
 //! cores finish sooner than one network on both, and since no operation's result depends on the thread count, the
 //! same job gives the same bits either way.
 
+mod condition;
 mod eval;
 mod grid;
 mod job;
@@ -14,8 +15,10 @@ mod sweep;
 mod sweep_table;
 mod tables;
 
+pub use condition::{Condition, ConditionRow, conditions_table, test_conditions};
 pub use eval::{ClassScore, EvalReport, EvalRequest, Split, Weights, checkpoints_of, eval_checkpoints};
 pub use grid::{Effort, grid, open_run, run_with_progress};
+use job::in_parallel;
 pub use job::{Job, JobDevice, JobResult, job_id, run_jobs};
 pub use progress::StudyProgress;
 pub use sim_to_real::sim_to_real;

@@ -1,0 +1,129 @@
+//! Testing finished jobs under conditions, each pair once.
+
+use super::Condition;
+use super::altered::Altered;
+use crate::figure::mean_sd;
+use crate::run::{RunDir, hash_bytes};
+use crate::study::{Job, in_parallel};
+use crate::table::Table;
+use crate::task::Task;
+use crate::train::{Checkpoint, evaluate};
+use crate::{Error, Result};
+use ipnet_zoo::{NetSpec, Network, TemporalNet};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The scores of one network under one condition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConditionRow {
+    /// The task's name.
+    pub task: String,
+    /// The network.
+    pub spec: NetSpec,
+    /// The condition.
+    pub condition: Condition,
+    /// The test part's score of every seed.
+    pub scores: Vec<f64>,
+}
+
+/// What a job's file of conditions holds.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tested {
+    /// Of the job and the conditions.
+    identity: String,
+    /// In the order of the conditions that apply.
+    scores: Vec<f64>,
+}
+
+/// Tests every job, all of them finished, under each of `conditions` that applies to it. What is done is kept beside the
+/// jobs' results and not done again.
+///
+/// # Errors
+/// A job without a checkpoint, and the layers' errors.
+pub fn test_conditions(
+    run: &RunDir,
+    jobs: &[Job<'_>],
+    conditions: &[Condition],
+    threads: usize,
+) -> Result<Vec<ConditionRow>> {
+    let tested = in_parallel(threads, jobs.len(), |index| test_job(run, &jobs[index], conditions))?;
+    let mut rows: Vec<ConditionRow> = Vec::new();
+    for (job, scores) in jobs.iter().zip(tested) {
+        for (condition, score) in scores {
+            let same = |row: &&mut ConditionRow| {
+                (row.task.as_str(), row.spec, row.condition) == (job.task.name(), job.spec, condition)
+            };
+            match rows.iter_mut().find(same) {
+                Some(row) => row.scores.push(score),
+                None => rows.push(ConditionRow {
+                    task: job.task.name().to_owned(),
+                    spec: job.spec,
+                    condition,
+                    scores: vec![score],
+                }),
+            }
+        }
+    }
+    Ok(rows)
+}
+
+/// The conditions that apply to a job, each with its score.
+fn test_job(run: &RunDir, job: &Job<'_>, conditions: &[Condition]) -> Result<Vec<(Condition, f64)>> {
+    let id = job.id();
+    let applying = conditions.iter().copied().filter(|condition| condition.applies_to(&job.spec));
+    let applying: Vec<Condition> = applying.collect();
+    let path = run.checkpoint_path(&id)?;
+    let kept = format!("{id}.conditions");
+    let checkpoint = Checkpoint::load(&path)?;
+    let identity = hash_bytes(format!("{} {applying:?}", checkpoint.meta.identity).as_bytes());
+    if let Some(tested) = run.job_result::<Tested>(&kept)?
+        && tested.identity == identity
+    {
+        return Ok(applying.into_iter().zip(tested.scores).collect());
+    }
+    let mut scores = Vec::new();
+    for &condition in &applying {
+        let task = Altered { task: job.task, condition };
+        let law = Arc::new(condition.law(&job.device.law));
+        let net =
+            Network::new(&condition.spec(job.spec), task.input(), task.outputs(), Some(&law), job.seed)?;
+        net.parameters().restore(&checkpoint.chosen())?;
+        let test = &task.splits().test;
+        let found = evaluate(&task, &net, test, job.config.batch, job.seed)?;
+        let score = task.score(&found.outputs, test);
+        if !score.is_finite() {
+            return Err(Error::Argument {
+                what: format!("{id} under {condition:?}"),
+                expected: "a finite score".into(),
+                found: score.to_string(),
+            });
+        }
+        scores.push(score);
+    }
+    run.finish_job(&kept, &Tested { identity, scores: scores.clone() })?;
+    Ok(applying.into_iter().zip(scores).collect())
+}
+
+/// One row per task, network and condition: mean and sample standard deviation of the score over seeds.
+///
+/// # Errors
+/// None that input can reach: rows have the table's columns.
+pub fn conditions_table(rows: &[ConditionRow]) -> Result<Table> {
+    let mut table =
+        Table::new(["task", "memory", "placement", "condition", "level", "seeds", "score_mean", "score_sd"]);
+    for row in rows {
+        let Some((mean, sd)) = mean_sd(&row.scores) else { continue };
+        table.push([
+            row.task.clone(),
+            row.spec.memory.to_string(),
+            row.spec.placement.to_string(),
+            row.condition.name().to_owned(),
+            row.condition.level().map_or(String::new(), |level| level.to_string()),
+            row.scores.len().to_string(),
+            format!("{mean:.4}"),
+            if row.scores.len() > 1 { format!("{sd:.4}") } else { String::new() },
+        ])?;
+    }
+    Ok(table)
+}
