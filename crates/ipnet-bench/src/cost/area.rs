@@ -20,8 +20,8 @@ use std::path::Path;
 
 const EMBEDDED: (&str, &str) = ("area-28nm", include_str!("../../technologies/area-28nm.toml"));
 
-/// Wiring ratios between which any layout lies: bare transistors, and twice the assumed loose one.
-const WIRING: [f64; 2] = [1.0, 4.0];
+/// Wiring ratios between which any layout lies: bare transistors, and twice the ratio that `area-28nm` assumes.
+pub const WIRING: [f64; 2] = [1.0, 4.0];
 
 /// Layout rules and the transistors of a neuron.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -19,14 +19,16 @@
 mod area;
 mod bill;
 mod device;
+mod measured;
 mod ratio;
 mod spatiotemporal;
 mod tables;
 mod technology;
 
-pub use area::{AreaTechnology, Layout, NeuronArea, PUBLISHED_AREAS, PublishedArea, area_table};
+pub use area::{AreaTechnology, Layout, NeuronArea, PUBLISHED_AREAS, PublishedArea, WIRING, area_table};
 pub use bill::{Bill, Placing, Store, bill};
 pub use device::{DeviceEnergy, PublishedPulse, published_pulses};
+pub use measured::{Drive, LayerActivity, activity, activity_table, drive};
 pub use ratio::{ACCOUNTINGS, Accounting, Ratio, memory_energy_j, ratios};
 pub use spatiotemporal::spatiotemporal;
 pub use tables::{energy_table, placed, ratio_table};

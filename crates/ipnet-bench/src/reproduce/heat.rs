@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::figure::{Curve, Curves, svg};
 use crate::table::Table;
-use crate::task::{Classification, Task};
+use crate::task::Task;
 use ipnet_device::StepLaw;
 use ipnet_zoo::{INITIAL_BIAS, INITIAL_GAIN};
 
@@ -12,7 +12,7 @@ const RANKS: [usize; 3] = [0, 20, 100];
 
 /// Temperature rise and firing probability over the frames of the first test clip, as a figure and its table,
 /// at the untrained gain and bias of the zoo's neurons.
-pub(super) fn traces(task: &Classification, law: &StepLaw) -> Result<(String, Table)> {
+pub(super) fn traces(task: &dyn Task, law: &StepLaw) -> Result<(String, Table)> {
     let clip = task.splits().test.first().copied().unwrap_or(0);
     let batch = task.batch(&[clip], None)?;
     let steps = task.input().steps;

@@ -8,34 +8,25 @@
 //! Design decision: synthetic recordings are written in the official layout and read back by the loader of the official
 //! data, so that the path a user's own data takes is the path that is run here.
 
+mod announce;
 mod heat;
+mod plan;
 mod report;
+
+pub use plan::Tier;
 
 use crate::Result;
 use crate::cognition::{self, CognitionConfig};
-use crate::study::{Effort, JobDevice, accuracy_table, grid, open_run, rows, run_with_progress};
+use crate::study::{
+    Condition, Effort, Job, JobDevice, JobResult, accuracy_table, conditions_table, measures_table, open_run,
+    rows, run_with_progress, test_conditions,
+};
 use crate::table::Table;
-use crate::task::{Classification, DataFolder, ENVIRONMENT, Task, TaskName, dvs_gesture_clips};
-use crate::train::TrainConfig;
+use crate::task::{DataFolder, ENVIRONMENT, Shelf, dvs_gesture_clips};
 use ipnet_device::DeviceSet;
-use ipnet_zoo::{Memory, NetSpec, Placement};
+use plan::{Comparison, Question};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-
-/// How much is run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tier {
-    /// At most 15 minutes on two cores.
-    Quick,
-}
-
-impl Tier {
-    /// Its name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Quick => "quick",
-        }
-    }
-}
 
 /// What to reproduce, with what, where to.
 #[derive(Debug, Clone)]
@@ -52,6 +43,8 @@ pub struct Plan {
     pub out: PathBuf,
     /// Jobs that run side by side.
     pub threads: usize,
+    /// Train nothing: report on the jobs that are finished.
+    pub so_far: bool,
     /// The command line, for the manifest and the report.
     pub command: String,
 }
@@ -67,26 +60,6 @@ pub struct Summary {
     pub remarks: Vec<String>,
 }
 
-/// The networks of the quick comparison.
-const NETWORKS: [(Memory, Placement); 4] = [
-    (Memory::None, Placement::None),
-    (Memory::Lstm, Placement::Head),
-    (Memory::Ip, Placement::Stage3),
-    (Memory::Ip, Placement::Sensor),
-];
-
-/// A task and how its networks are trained.
-struct Entry {
-    task: Box<dyn Task>,
-    config: TrainConfig,
-}
-
-impl Entry {
-    fn load(name: TaskName, data: Option<&DataFolder>, recordings: &Path) -> Result<Self> {
-        Ok(Self { task: name.load(data, recordings)?, config: name.training() })
-    }
-}
-
 /// Runs `plan`, or goes on with it in its folder.
 ///
 /// # Errors
@@ -95,11 +68,10 @@ pub fn reproduce(plan: &Plan) -> Result<Summary> {
     let device = JobDevice::new(&plan.device.name, &plan.device)?;
     let seeds: Vec<u64> = (1..=plan.seeds as u64).collect();
     let mut run = open_run(&plan.out, &plan.command, std::slice::from_ref(&device), &seeds)?;
-    let mut remarks = Vec::new();
+    let comparisons = plan::comparisons(plan.tier, plan.data.as_ref(), &plan.device)?;
+    let mut remarks: Vec<String> = comparisons.iter().flat_map(|one| one.left_out.clone()).collect();
 
     // Real recordings first: what is wrong with them is said before anything is computed.
-    let recordings = run.path().join("recordings");
-    let mut real = Vec::new();
     let mut clips = None;
     match &plan.data {
         Some(folder) => {
@@ -108,28 +80,61 @@ pub fn reproduce(plan: &Plan) -> Result<Summary> {
                 run.write_table("dvs_gesture_clips", &table)?;
                 clips = Some(table);
             }
-            if folder.nmnist.is_some() {
-                real.push(Entry::load(TaskName::DigitsInTime20, Some(folder), &recordings)?);
-            }
         }
         None => remarks
             .push(format!("no real recordings were run: neither --data nor {ENVIRONMENT} names a folder")),
     }
-    let mut entries = vec![Entry::load(TaskName::Gestures11, None, &recordings)?];
-    entries.extend(real);
-    for entry in &entries {
-        run.record_data(entry.task.source())?;
+    let mut shelf = Shelf::new(plan.data.as_ref(), run.path().join("recordings"));
+    for comparison in &comparisons {
+        shelf.load(comparison.task, None)?;
     }
-    let specs = NETWORKS.map(|(memory, placement)| NetSpec::plain(memory, placement));
-    let tasks = entries.iter().map(|entry| (entry.task.as_ref(), entry.config));
-    let jobs = grid(tasks, &specs, &device, &seeds);
-    let results = run_with_progress(&run, &jobs, &Effort { threads: plan.threads, ..Effort::default() })?;
-
-    let rows = rows(&jobs, &results);
+    for task in shelf.tasks() {
+        run.record_data(task.source())?;
+    }
+    let planned = jobs(&comparisons, &shelf, &seeds)?;
+    let all = distinct(planned.iter().map(|(_, job)| job));
+    let mut finished: BTreeMap<String, JobResult> = BTreeMap::new();
+    if plan.so_far {
+        for job in &all {
+            finished.extend(run.job_result(&job.id())?.map(|result| (job.id(), result)));
+        }
+    } else {
+        eprintln!("{}", announce::words(&all, plan.threads)?);
+        let effort = Effort { threads: plan.threads, ..Effort::default() };
+        let results = run_with_progress(&run, &all, &effort)?;
+        finished.extend(all.iter().map(Job::id).zip(results));
+    }
+    if finished.len() < all.len() {
+        remarks.push(format!(
+            "unfinished: the report is made of {} of {} networks",
+            finished.len(),
+            all.len()
+        ));
+    }
+    let done = |question: Question| {
+        let about = planned.iter().filter(|(asked, _)| *asked == question).map(|(_, job)| job);
+        distinct(about).into_iter().filter(|job| finished.contains_key(&job.id())).collect::<Vec<_>>()
+    };
+    let rows_of = |jobs: &[Job<'_>]| {
+        let results: Vec<JobResult> =
+            jobs.iter().filter_map(|job| finished.get(&job.id()).cloned()).collect();
+        rows(jobs, &results)
+    };
+    let memories = done(Question::Memories);
+    let rows = rows_of(&memories);
     let accuracy = accuracy_table(&rows)?;
     run.write_table("accuracy", &accuracy)?;
-    let tasks: Vec<&Classification> =
-        entries.iter().filter_map(|entry| entry.task.classification()).collect();
+    let measures = measures_table(&rows)?;
+    if !measures.rows().is_empty() {
+        run.write_table("measures", &measures)?;
+    }
+    let under = match plan.tier {
+        Tier::Quick => Vec::new(),
+        Tier::Standard => test_conditions(&run, &memories, &Condition::all(), plan.threads)?,
+    };
+    if !under.is_empty() {
+        run.write_table("conditions", &conditions_table(&under)?)?;
+    }
     let cognition = cognition::run(&CognitionConfig::quick(plan.device.clone()))?;
     for (name, table) in &cognition.tables {
         run.write_table(name, table)?;
@@ -137,17 +142,48 @@ pub fn reproduce(plan: &Plan) -> Result<Summary> {
     for (name, svg) in &cognition.figures {
         run.write_figure(name, svg)?;
     }
+    let tasks: Vec<_> = shelf.tasks().collect();
     let found = report::Found {
         tasks: &tasks,
         rows: &rows,
+        devices: &rows_of(&done(Question::Devices)),
+        slots: &rows_of(&done(Question::Slots)),
+        conditions: &under,
         accuracy: &accuracy,
+        measures: &measures,
         clips: clips.as_ref(),
         cognition: &cognition,
+        remarks: &remarks,
     };
     let html = report::build(&run, plan, &device.law, &found)?;
     let report = run.write_report(&html)?;
     run.finish()?;
     Ok(Summary { accuracy, report, remarks })
+}
+
+/// Every job of every comparison in the order of the work: seeds vary slowest within a comparison.
+fn jobs<'a>(
+    comparisons: &'a [Comparison],
+    shelf: &'a Shelf<'_>,
+    seeds: &[u64],
+) -> Result<Vec<(Question, Job<'a>)>> {
+    let mut jobs = Vec::new();
+    for comparison in comparisons {
+        let (task, config) = (shelf.get(comparison.task, None)?, comparison.task.training());
+        for &seed in seeds {
+            for &spec in &comparison.networks {
+                let job = |device| (comparison.question, Job { task, spec, device, seed, config });
+                jobs.extend(comparison.devices.iter().map(job));
+            }
+        }
+    }
+    Ok(jobs)
+}
+
+/// The jobs, each once: two comparisons may share some.
+fn distinct<'a, 'b: 'a>(jobs: impl Iterator<Item = &'a Job<'b>>) -> Vec<Job<'b>> {
+    let mut known = BTreeSet::new();
+    jobs.filter(|job| known.insert(job.id())).cloned().collect()
 }
 
 /// A run folder under `results/` named after tier, device and seeds, so that the same command finds its own run again.

@@ -24,4 +24,4 @@ pub use progress::StudyProgress;
 pub use sim_to_real::sim_to_real;
 pub use single::{Training, train_networks};
 pub use sweep::{Sweep, SweepJob, SweepRun, run_sweep, sweep_tables};
-pub use tables::{Row, accuracy_table, measures_table, rows};
+pub use tables::{Row, accuracy_table, label, measures_table, percent, rows};

@@ -4,7 +4,7 @@ use super::{Job, JobResult};
 use crate::Result;
 use crate::figure::mean_sd;
 use crate::table::Table;
-use ipnet_zoo::NetSpec;
+use ipnet_zoo::{Backbone, Memory, NetSpec};
 use std::collections::BTreeSet;
 
 /// All seeds of one network on one task.
@@ -35,11 +35,26 @@ impl Row {
 
     /// `ip at sensor`, `no memory`, ...
     pub fn label(&self) -> String {
-        match self.spec.memory {
-            ipnet_zoo::Memory::None => "no memory".into(),
-            memory => format!("{memory} at {}", self.spec.placement),
-        }
+        label(&self.spec)
     }
+}
+
+/// A network in a figure: `ip at sensor`, `no memory`, with its backbone where that is not the plain one.
+pub fn label(spec: &NetSpec) -> String {
+    let memory = match spec.memory {
+        Memory::None => "no memory".into(),
+        memory => format!("{memory} at {}", spec.placement),
+    };
+    match spec.backbone {
+        Backbone::Plain => memory,
+        backbone => format!("{backbone}, {memory}"),
+    }
+}
+
+/// `98.1 ± 0.4 %` of shares, the spread over seeds.
+pub fn percent(shares: &[f64]) -> String {
+    mean_sd(shares)
+        .map_or_else(String::new, |(mean, sd)| format!("{:.1} ± {:.1} %", 100.0 * mean, 100.0 * sd))
 }
 
 /// Groups jobs by task, network and device set, in order of appearance.

@@ -24,15 +24,18 @@ pub struct Reproduce {
     /// MTJ parameter set of the neurons: a preset's name (see `ipnet device list`) or a TOML file
     #[arg(long, value_name = "SET", default_value = "default")]
     device: String,
-    /// Number of seeds each network is trained from
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = super::at_least_one)]
-    seeds: usize,
+    /// Number of seeds each network is trained from [default: 2 in the quick tier, 3 in the standard one]
+    #[arg(long, value_name = "N", value_parser = super::at_least_one)]
+    seeds: Option<usize>,
     /// Networks trained side by side, one thread each; no result depends on it [default: number of cores]
     #[arg(long, value_name = "N", value_parser = super::at_least_one)]
     threads: Option<usize>,
     /// Folder of the run [default: results/reproduce-<tier>-<device>-<N>seeds]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Train nothing: make tables, figures and report of the networks that are finished so far
+    #[arg(long)]
+    so_far: bool,
     /// Print the table as JSON on stdout
     #[arg(long)]
     json: bool,
@@ -43,6 +46,8 @@ pub struct Reproduce {
 enum TierName {
     /// At most 15 minutes on two cores
     Quick,
+    /// At most three hours on two cores: all memories and placements, more tasks and seeds, the studies
+    Standard,
 }
 
 impl Reproduce {
@@ -50,12 +55,14 @@ impl Reproduce {
     pub fn run(self) -> Result<ExitCode> {
         let tier = match self.tier {
             TierName::Quick => Tier::Quick,
+            TierName::Standard => Tier::Standard,
         };
+        let seeds = self.seeds.unwrap_or(tier.seeds());
         let data = DataFolder::from_argument(self.data.as_deref())?;
         let device = DeviceSet::load(&self.device)?;
-        let out = self.out.unwrap_or_else(|| default_out(Path::new("results"), tier, &device, self.seeds));
+        let out = self.out.unwrap_or_else(|| default_out(Path::new("results"), tier, &device, seeds));
         let mut command =
-            format!("ipnet reproduce --tier {} --device {} --seeds {}", tier.name(), self.device, self.seeds);
+            format!("ipnet reproduce --tier {} --device {} --seeds {}", tier.name(), self.device, seeds);
         if let Some(data) = &self.data {
             command += &format!(" --data {}", data.display());
         }
@@ -63,9 +70,10 @@ impl Reproduce {
             tier,
             data,
             device,
-            seeds: self.seeds,
+            seeds,
             out,
             threads: super::threads(self.threads),
+            so_far: self.so_far,
             command,
         };
         let summary = reproduce(&plan)?;

@@ -4,7 +4,7 @@ use super::Condition;
 use super::altered::Altered;
 use crate::figure::mean_sd;
 use crate::run::{RunDir, hash_bytes};
-use crate::study::{Job, in_parallel};
+use crate::study::{Job, in_parallel, label, percent};
 use crate::table::Table;
 use crate::task::Task;
 use crate::train::{Checkpoint, evaluate};
@@ -24,6 +24,18 @@ pub struct ConditionRow {
     pub condition: Condition,
     /// The test part's score of every seed.
     pub scores: Vec<f64>,
+}
+
+impl ConditionRow {
+    /// See [`label`].
+    pub fn label(&self) -> String {
+        label(&self.spec)
+    }
+
+    /// See [`percent`].
+    pub fn percent(&self) -> String {
+        percent(&self.scores)
+    }
 }
 
 /// What a job's file of conditions holds.

@@ -1,0 +1,122 @@
+//! The table "claim - paper - here - verdict": every verdict is computed from the rows.
+
+use super::Found;
+use crate::figure::mean_sd;
+use crate::report::{Claim, Source, Verdict};
+use crate::study::{Condition, ConditionRow, Row, percent};
+use crate::task::Task;
+use ipnet_zoo::{Memory, Placement};
+
+/// The level at which the claim on noise is looked at: a noise event for each recorded one.
+const NOISE: Condition = Condition::Noise(1.0);
+
+/// The claims that the rows of `task` can speak to.
+pub(super) fn of_task(task: &dyn Task, found: &Found<'_>, source: &dyn Fn(&str) -> Source) -> Vec<Claim> {
+    let at = |memory, placement| {
+        let same = |row: &&Row| {
+            row.task == task.name() && row.spec.memory == memory && row.spec.placement == placement
+        };
+        found.rows.iter().find(same)
+    };
+    let Some(sensor) = at(Memory::Ip, Placement::Sensor) else { return Vec::new() };
+    let file = if task.classification().is_some() { "tables/accuracy.csv" } else { "tables/measures.csv" };
+    let about = |row: &Row| format!("{} ({}), {} seeds", task.name(), task.data(), row.results.len());
+    let mut claims = Vec::new();
+    for (claim, paper, memory, placement) in RIVALS {
+        let Some(other) = at(memory, placement) else { continue };
+        let errors = |row: &Row| mean_sd(&row.accuracies()).map_or(f64::NAN, |(mean, _)| 1.0 - mean);
+        let ratio = errors(other) / errors(sensor);
+        claims.push(Claim {
+            claim: claim.into(),
+            paper: paper.into(),
+            here: format!(
+                "{} {} against {} {}: {ratio:.2} times the error",
+                sensor.label(),
+                percent(&sensor.accuracies()),
+                other.label(),
+                percent(&other.accuracies())
+            ),
+            data: about(sensor),
+            verdict: compare(&sensor.accuracies(), &other.accuracies()),
+            source: source(file),
+        });
+    }
+    claims.extend(noise(task, found, source));
+    claims
+}
+
+/// What the paper says of IP neurons at the sensor beside another network: the claim, the paper's value, the other network.
+const RIVALS: [(&str, &str, Memory, Placement); 8] = [
+    (
+        "heat is a memory: IP neurons against none",
+        "implied by 99.48 % on 22 classes",
+        Memory::None,
+        Placement::None,
+    ),
+    (
+        "better than an LSTM on the same backbone",
+        "order; steering error -14.4 %",
+        Memory::Lstm,
+        Placement::Head,
+    ),
+    ("better than an RNN on the same backbone", "order only", Memory::Rnn, Placement::Head),
+    ("better than (2+1)D convolution", "18x fewer errors", Memory::Conv2plus1d, Placement::All),
+    ("better than 3D convolution", "order only", Memory::Conv3d, Placement::All),
+    ("memory at the sensor beats memory after the first stage", "order only", Memory::Ip, Placement::Stage1),
+    ("memory at the sensor beats memory after the last stage", "order only", Memory::Ip, Placement::Stage3),
+    ("memory at the sensor beats memory before the readout", "order only", Memory::Ip, Placement::Head),
+];
+
+/// Heat filters noise and digital memory accumulates it: what one noise event for each recorded one costs IP neurons at the
+/// sensor, and what it costs an LSTM.
+fn noise(task: &dyn Task, found: &Found<'_>, source: &dyn Fn(&str) -> Source) -> Option<Claim> {
+    let lost = |memory, placement| {
+        let of = |condition| {
+            let same = |row: &&ConditionRow| {
+                row.task == task.name()
+                    && (row.spec.memory, row.spec.placement) == (memory, placement)
+                    && row.condition == condition
+            };
+            found.conditions.iter().find(same).map(|row| &row.scores)
+        };
+        let (clean, noisy) = (of(Condition::AsTrained)?, of(NOISE)?);
+        Some(clean.iter().zip(noisy).map(|(clean, noisy)| clean - noisy).collect::<Vec<f64>>())
+    };
+    let (ip, lstm) = (lost(Memory::Ip, Placement::Sensor)?, lost(Memory::Lstm, Placement::Head)?);
+    Some(Claim {
+        claim: "digital memory accumulates noise, heat filters it".into(),
+        paper: "order only".into(),
+        here: format!(
+            "one noise event per recorded one costs ip at sensor {}, lstm at head {}",
+            percent(&ip),
+            percent(&lstm)
+        ),
+        data: format!("{} ({}), {} seeds, trained without noise", task.name(), task.data(), ip.len()),
+        // A smaller loss is better.
+        verdict: compare(&lstm, &ip),
+        source: source("tables/conditions.csv"),
+    })
+}
+
+/// Holds where the means differ by more than both spreads together; partly where they lie within them.
+fn compare(better: &[f64], other: &[f64]) -> Verdict {
+    match (mean_sd(better), mean_sd(other)) {
+        (Some((a, sd_a)), Some((b, sd_b))) if a - b > sd_a + sd_b => Verdict::Holds,
+        (Some((a, sd_a)), Some((b, sd_b))) if b - a > sd_a + sd_b => Verdict::DoesNotHold,
+        (Some(_), Some(_)) => Verdict::Partly,
+        _ => Verdict::NotTested,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_holds_only_beyond_both_spreads() {
+        assert_eq!(compare(&[0.9, 0.92], &[0.5, 0.52]), Verdict::Holds);
+        assert_eq!(compare(&[0.5, 0.52], &[0.9, 0.92]), Verdict::DoesNotHold);
+        assert_eq!(compare(&[0.9, 0.7], &[0.8, 0.6]), Verdict::Partly);
+        assert_eq!(compare(&[], &[0.8]), Verdict::NotTested);
+    }
+}
