@@ -5,7 +5,7 @@
 
 use crate::{Error, Result};
 use resvg::{tiny_skia, usvg};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// Pixels of the bitmap per pixel of the figure.
 const SCALE: f32 = 2.0;
@@ -13,12 +13,8 @@ const SCALE: f32 = 2.0;
 /// Faces looked for first, for the figures' `sans-serif`.
 const SANS: [&str; 5] = ["DejaVu Sans", "Liberation Sans", "Noto Sans", "Arial", "Helvetica"];
 
-/// Renders `svg` at twice its size. On a system without any font the bitmap has no text, and a warning says so.
-///
-/// # Errors
-/// [`Error::Figure`] where `svg` is no SVG, or has no extent.
-pub fn png(svg: &str) -> Result<Vec<u8>> {
-    let failed = |message: String| Error::Figure { title: "PNG".into(), message };
+/// The system's fonts, looked for once.
+static FONTS: LazyLock<Arc<usvg::fontdb::Database>> = LazyLock::new(|| {
     let mut fonts = usvg::fontdb::Database::new();
     fonts.load_system_fonts();
     let has = |name: &str| fonts.faces().any(|face| face.families.iter().any(|family| family.0 == name));
@@ -27,7 +23,16 @@ pub fn png(svg: &str) -> Result<Vec<u8>> {
         Some(family) => fonts.set_sans_serif_family(family),
         None => tracing::warn!("no font on this system: the PNG has no text, the SVG has"),
     }
-    let options = usvg::Options { fontdb: Arc::new(fonts), ..usvg::Options::default() };
+    Arc::new(fonts)
+});
+
+/// Renders `svg` at twice its size. On a system without any font the bitmap has no text, and a warning says so.
+///
+/// # Errors
+/// [`Error::Figure`] where `svg` is no SVG, or has no extent.
+pub fn png(svg: &str) -> Result<Vec<u8>> {
+    let failed = |message: String| Error::Figure { title: "PNG".into(), message };
+    let options = usvg::Options { fontdb: Arc::clone(&FONTS), ..usvg::Options::default() };
     let tree = usvg::Tree::from_str(svg, &options).map_err(|error| failed(error.to_string()))?;
     let side = |length: f32| (length * SCALE).ceil() as u32;
     let (width, height) = (side(tree.size().width()), side(tree.size().height()));

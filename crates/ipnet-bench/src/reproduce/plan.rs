@@ -87,9 +87,11 @@ pub(super) fn comparisons(tier: Tier, data: Option<&DataFolder>, set: &DeviceSet
         (Ip, Placement::Stage3),
         (Ip, Placement::Sensor),
     ]);
-    let digits = data.is_some_and(|data| data.nmnist.is_some());
-    let mut all = match tier {
-        Tier::Quick => vec![memories(TaskName::Gestures11, few.clone())],
+    let digits = data
+        .is_some_and(|data| data.nmnist.is_some())
+        .then(|| memories(TaskName::DigitsInTime20, few.clone()));
+    Ok(match tier {
+        Tier::Quick => std::iter::once(memories(TaskName::Gestures11, few)).chain(digits).collect(),
         Tier::Standard => {
             let ip = NetSpec::plain(Ip, Placement::Sensor);
             let mut rivals = few.clone();
@@ -104,11 +106,14 @@ pub(super) fn comparisons(tier: Tier, data: Option<&DataFolder>, set: &DeviceSet
             let elsewhere = [Placement::Stage1, Placement::Stage2, Placement::Head, Placement::All];
             let elsewhere = plain(&elsewhere.map(|placement| (Ip, placement)));
             let none = plain(&[(None, Placement::None)]);
-            vec![
-                memories(TaskName::Gestures22Flip, rivals.clone()),
+            let first = [
+                memories(TaskName::Gestures22Flip, few),
                 memories(TaskName::Gestures22Merge, [none, vec![ip]].concat()),
-                memories(TaskName::Gestures11, rivals),
+                memories(TaskName::Gestures22Flip, rivals.clone()),
                 memories(TaskName::Gestures22Flip, elsewhere),
+            ];
+            let last = [
+                memories(TaskName::Gestures11, rivals),
                 slots(set, vec![ip])?,
                 Comparison {
                     question: Question::Devices,
@@ -117,13 +122,10 @@ pub(super) fn comparisons(tier: Tier, data: Option<&DataFolder>, set: &DeviceSet
                     devices: presets(&main)?,
                     left_out: Vec::new(),
                 },
-            ]
+            ];
+            first.into_iter().chain(digits).chain(last).collect()
         }
-    };
-    if digits {
-        all.insert(1, memories(TaskName::DigitsInTime20, few));
-    }
-    Ok(all)
+    })
 }
 
 /// `networks` with slots as they are, shorter and longer. A slot too short for its pulses, or so short that they heat the junction

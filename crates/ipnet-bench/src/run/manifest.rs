@@ -3,6 +3,7 @@
 use super::atomic::write_atomic;
 use super::host::{Host, now};
 use crate::{Error, Result};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -67,6 +68,17 @@ pub struct DataSource {
     pub test: usize,
 }
 
+/// Reads a `T` from a JSON file; `expected` names it in errors.
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path, expected: &'static str) -> Result<T> {
+    let text = std::fs::read_to_string(path).map_err(Error::io(path, "read"))?;
+    serde_json::from_str(&text).map_err(|error| Error::Malformed {
+        path: path.to_path_buf(),
+        line: error.line(),
+        expected,
+        found: error.to_string(),
+    })
+}
+
 impl Manifest {
     /// The manifest of a run that starts now, here.
     pub fn new(
@@ -96,13 +108,7 @@ impl Manifest {
     /// # Errors
     /// [`Error::Io`], [`Error::Malformed`] with the line.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(Error::io(path, "read"))?;
-        serde_json::from_str(&text).map_err(|error| Error::Malformed {
-            path: path.to_path_buf(),
-            line: error.line(),
-            expected: "the manifest of a run",
-            found: error.to_string(),
-        })
+        read_json(path, "the manifest of a run")
     }
 
     pub(super) fn write(&self, path: &Path) -> Result<()> {

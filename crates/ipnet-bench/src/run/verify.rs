@@ -4,12 +4,14 @@
 //! tolerance stands for other machines and tool chains, whose rounding takes a training run elsewhere; on the same
 //! machine a repeated run agrees to the last digit, which the hashes of two runs show.
 
+use super::manifest::read_json;
 use super::{Manifest, hash_file};
 use crate::table::Table;
 use crate::{Error, Result};
 use ipnet_device::{DeviceSet, preset_names};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::Path;
 
 /// How a check ended.
@@ -88,13 +90,7 @@ impl Expectations {
     /// # Errors
     /// [`Error::Io`], [`Error::Malformed`] with the line.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(Error::io(path, "read"))?;
-        serde_json::from_str(&text).map_err(|error| Error::Malformed {
-            path: path.to_path_buf(),
-            line: error.line(),
-            expected: "expectations of a run",
-            found: error.to_string(),
-        })
+        read_json(path, "expectations of a run")
     }
 
     /// Reads every `*.json` of a folder, in the order of their names.
@@ -127,9 +123,14 @@ pub fn verify(run: &Path, expectations: &[Expectations]) -> Result<Vec<Check>> {
     }];
     checks.extend(device(&manifest)?);
     checks.extend(outputs(run, &manifest)?);
+    let mut tables = BTreeMap::new();
     for expected in expectations.iter().filter(|e| manifest.command.starts_with(&e.command_starts_with)) {
         for cell in &expected.cells {
-            checks.push(compare(run, &manifest, cell)?);
+            let table = match tables.entry(cell.table.as_str()) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(read_table(run, &cell.table)?),
+            };
+            checks.push(compare(table.as_ref(), &manifest, cell));
         }
     }
     Ok(checks)
@@ -176,7 +177,13 @@ fn outputs(run: &Path, manifest: &Manifest) -> Result<Vec<Check>> {
     Ok(checks)
 }
 
-fn compare(run: &Path, manifest: &Manifest, cell: &ExpectedCell) -> Result<Check> {
+/// A table of the run, if it has it.
+fn read_table(run: &Path, name: &str) -> Result<Option<Table>> {
+    let path = run.join("tables").join(format!("{name}.csv"));
+    path.exists().then(|| Table::read_csv(&path)).transpose()
+}
+
+fn compare(table: Option<&Table>, manifest: &Manifest, cell: &ExpectedCell) -> Check {
     let place: Vec<&str> = cell.row.values().map(String::as_str).collect();
     let check = |found: String, verdict| Check {
         what: format!("{}: {} of {}", cell.table, cell.column, place.join(", ")),
@@ -187,22 +194,18 @@ fn compare(run: &Path, manifest: &Manifest, cell: &ExpectedCell) -> Result<Check
     if let Some(data) = &cell.data
         && !manifest.data.iter().any(|source| source.name == *data)
     {
-        return Ok(check(format!("the run has no {data}"), Verdict::NotRun));
+        return check(format!("the run has no {data}"), Verdict::NotRun);
     }
-    let path = run.join("tables").join(format!("{}.csv", cell.table));
-    if !path.exists() {
-        return Ok(check("no such table".into(), Verdict::Failed));
-    }
-    let table = Table::read_csv(&path)?;
+    let Some(table) = table else { return check("no such table".into(), Verdict::Failed) };
     let matches = |row: &usize| cell.row.iter().all(|(name, text)| table.cell(*row, name) == Some(text));
     let found = (0..table.rows().len()).find(matches).and_then(|row| table.cell(row, &cell.column));
-    Ok(match found.map(|text| (text, text.parse::<f64>())) {
+    match found.map(|text| (text, text.parse::<f64>())) {
         None => check("no such row or column".into(), Verdict::Failed),
         Some((text, Err(_))) => check(format!("{text:?}, no number"), Verdict::Failed),
         Some((text, Ok(value))) => {
             check(text.to_owned(), Verdict::of((value - cell.value).abs() <= cell.tolerance))
         }
-    })
+    }
 }
 
 /// The checks as a table.

@@ -35,7 +35,7 @@ pub struct TrainConfig {
     pub max_warp: f64,
     /// Chance that a cell of a training clip's frames is emptied, in `[0, 1)` (after EventDrop, Gu et al., IJCAI 2021).
     pub drop_share: f64,
-    /// Ends training after this many epochs without a better validation score; 0: never.
+    /// Ends training after this many epochs that do no better on the validation part; 0: never.
     pub patience: usize,
 }
 

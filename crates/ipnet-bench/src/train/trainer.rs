@@ -23,6 +23,15 @@ pub struct EpochRecord {
     pub validation_score: f64,
 }
 
+impl EpochRecord {
+    /// Whether this epoch did better on the validation part than `other`: a higher score, or as high a one with a lower loss. A
+    /// small part is soon told right as a whole, and then the score alone would choose the first such epoch.
+    pub fn beats(&self, other: &Self) -> bool {
+        let score = self.validation_score.total_cmp(&other.validation_score);
+        score.then(other.validation_loss.total_cmp(&self.validation_loss)).is_gt()
+    }
+}
+
 /// Outputs of a network on some samples, and their loss.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
@@ -37,7 +46,7 @@ pub struct Evaluation {
 pub struct Outcome {
     /// Metrics of every epoch.
     pub history: Vec<EpochRecord>,
-    /// The epoch with the best validation score (the earliest of equals).
+    /// The epoch that no other beats on the validation part (see [`EpochRecord::beats`]).
     pub chosen_epoch: usize,
     /// The test part after the chosen epoch.
     pub chosen: Evaluation,
@@ -121,8 +130,7 @@ pub fn train(
             validation_score: task.score(&validation.outputs, &splits.validation),
         };
         progress.epoch(&record);
-        let best = history.iter().map(|past| past.validation_score).fold(f64::NEG_INFINITY, f64::max);
-        if record.validation_score > best || chosen.0 == 0 {
+        if chosen.0.checked_sub(1).and_then(|at| history.get(at)).is_none_or(|best| record.beats(best)) {
             chosen = (epoch, params.snapshot()?);
         }
         history.push(record);
@@ -188,4 +196,22 @@ fn diagnose(net: &dyn TemporalNet, batch: &Batch, mode: Mode, update: usize) -> 
         None => "the loss, from finite outputs,".into(),
     };
     Ok(Error::NotFinite { what, update })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_beats_another_by_score_and_then_by_loss() {
+        let record = |validation_score, validation_loss| EpochRecord {
+            epoch: 1,
+            train_loss: 0.0,
+            validation_loss,
+            validation_score,
+        };
+        let best = record(0.9, 0.3);
+        assert!(record(0.95, 0.9).beats(&best) && !record(0.85, 0.1).beats(&best));
+        assert!(record(0.9, 0.2).beats(&best) && !record(0.9, 0.4).beats(&best) && !best.beats(&best));
+    }
 }

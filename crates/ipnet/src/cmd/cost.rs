@@ -63,15 +63,34 @@ enum What {
     Area,
 }
 
+/// What `energy` and `ratios` are made of.
+struct Billed {
+    technology: Technology,
+    own: DeviceEnergy,
+    drive_v: f64,
+    slot_s: f64,
+    plain: OpCounts,
+    ip: OpCounts,
+    lstm: OpCounts,
+    parallel: OpCounts,
+}
+
 /// The abstract's ratios: memory power of an LSTM and of a parallel 3D convolution over that of the IP neurons.
 const PUBLISHED: [f64; 2] = [2_874.0, 90_920.0];
 
 impl Cost {
     /// Runs it.
     pub fn run(self) -> Result<ExitCode> {
-        if let What::Area = self.what {
-            return self.area();
+        match self.what {
+            What::Energy => self.energy()?,
+            What::Ratios => self.ratios()?,
+            What::Area => self.area()?,
         }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// The networks, unit energies and pulse energy that are billed.
+    fn bill(&self) -> Result<Billed> {
         let technology = Technology::load(&self.technology)?;
         let set = DeviceSet::load(&self.device)?;
         let device = set.device();
@@ -85,64 +104,62 @@ impl Cost {
         ensure!(self.steps > 0, "--steps: expected 1 or more, found 0");
         let law = Arc::new(set.reduce()?.law);
         let count = |memory, placement| -> Result<OpCounts> {
-            let input = InputShape {
-                steps: self.steps,
-                channels: self.channels,
-                height: self.side,
-                width: self.side,
-            };
-            let network =
-                Network::new(&NetSpec::plain(memory, placement), input, self.classes, Some(&law), 1)?;
-            Ok(network.op_counts()?)
+            let (steps, channels) = (self.steps, self.channels);
+            let input = InputShape { steps, channels, height: self.side, width: self.side };
+            let spec = NetSpec::plain(memory, placement);
+            Ok(Network::new(&spec, input, self.classes, Some(&law), 1)?.op_counts()?)
         };
         let plain = count(Memory::None, Placement::None)?;
-        let (ip, lstm) = (count(Memory::Ip, Placement::Sensor)?, count(Memory::Lstm, Placement::Head)?);
-        let parallel = spatiotemporal(&plain);
-        let own = DeviceEnergy::from_device(&set.name, &device, drive_v, self.firing);
-        match self.what {
-            What::Energy => {
-                let networks = [
-                    ("none", &plain),
-                    ("ip at the sensor", &ip),
-                    ("lstm at the head", &lstm),
-                    ("3d", &parallel),
-                ];
-                super::print_table(&energy_table(&networks, &technology, &own)?, self.json);
-                eprintln!(
-                    "pulses of {}: {:.3e} J a slot and {:.3e} J of resets, at {drive_v} V and firing {}; latency of \
-                     the neurons: {:.3e} s a step, {:.3e} s an inference",
-                    own.name,
-                    own.pulse_j,
-                    own.reset_j,
-                    self.firing,
-                    device.pulse.slot_s,
-                    device.pulse.slot_s * self.steps as f64,
-                );
-            }
-            What::Area => {}
-            What::Ratios => {
-                let pulses: Vec<DeviceEnergy> = std::iter::once(own)
-                    .chain(published_pulses().iter().map(PublishedPulse::per_slot))
-                    .collect();
-                let all = [("lstm", &lstm), ("3d", &parallel)]
-                    .map(|(name, other)| (name, ratios(other, &ip, &technology, &pulses)));
-                super::print_table(&ratio_table(&all)?, self.json);
-                for ((name, rows), published) in all.iter().zip(PUBLISHED) {
-                    let (low, high, nearest) = placed(rows, published).context("no ratio could be formed")?;
-                    eprintln!(
-                        "{name} over ip: {low:.3} to {high:.0}; published {published}; nearest {:.0}: {}, pulses of {}",
-                        nearest.value(),
-                        nearest.accounting,
-                        nearest.pulses
-                    );
-                }
-            }
+        Ok(Billed {
+            technology,
+            own: DeviceEnergy::from_device(&set.name, &device, drive_v, self.firing),
+            drive_v,
+            slot_s: device.pulse.slot_s,
+            ip: count(Memory::Ip, Placement::Sensor)?,
+            lstm: count(Memory::Lstm, Placement::Head)?,
+            parallel: spatiotemporal(&plain),
+            plain,
+        })
+    }
+
+    fn energy(&self) -> Result<()> {
+        let Billed { technology, own, drive_v, slot_s, plain, ip, lstm, parallel } = self.bill()?;
+        let networks =
+            [("none", &plain), ("ip at the sensor", &ip), ("lstm at the head", &lstm), ("3d", &parallel)];
+        super::print_table(&energy_table(&networks, &technology, &own)?, self.json);
+        eprintln!(
+            "pulses of {}: {:.3e} J a slot and {:.3e} J of resets, at {drive_v} V and firing {}; latency of the neurons: \
+             {slot_s:.3e} s a step, {:.3e} s an inference",
+            own.name,
+            own.pulse_j,
+            own.reset_j,
+            self.firing,
+            slot_s * self.steps as f64,
+        );
+        Ok(())
+    }
+
+    fn ratios(&self) -> Result<()> {
+        let Billed { technology, own, ip, lstm, parallel, .. } = self.bill()?;
+        let pulses: Vec<DeviceEnergy> =
+            std::iter::once(own).chain(published_pulses().iter().map(PublishedPulse::per_slot)).collect();
+        let all = [("lstm", &lstm), ("3d", &parallel)]
+            .map(|(name, other)| (name, ratios(other, &ip, &technology, &pulses)));
+        super::print_table(&ratio_table(&all)?, self.json);
+        for ((name, rows), published) in all.iter().zip(PUBLISHED) {
+            let (low, high, nearest) = placed(rows, published).context("no ratio could be formed")?;
+            eprintln!(
+                "{name} over ip: {low:.3} to {high:.0}; published {published}; nearest {:.0}: {}, pulses of {}",
+                nearest.value(),
+                nearest.accounting,
+                nearest.pulses
+            );
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 
     /// The set asked for first, then the presets.
-    fn area(&self) -> Result<ExitCode> {
+    fn area(&self) -> Result<()> {
         let asked = DeviceSet::load(&self.device)?;
         let others = preset_names().into_iter().filter(|name| *name != asked.name);
         let sets = std::iter::once(Ok(asked.clone()))
@@ -157,6 +174,6 @@ impl Cost {
         for published in PUBLISHED_AREAS {
             eprintln!("{}: {:.1} um2, {}", published.name, 1e12 * published.area_m2, published.source);
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 }
