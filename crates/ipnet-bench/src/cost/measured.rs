@@ -151,3 +151,69 @@ pub fn activity_table(networks: &[(String, OpCounts, Vec<LayerActivity>)]) -> Re
     }
     Ok(table)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::{Classification, FrameSet};
+    use ipnet_device::DeviceSet;
+    use ipnet_events::Part;
+    use ipnet_zoo::{Memory, NetSpec, Placement};
+    use std::sync::Arc;
+
+    /// Three clips of four frames of 1 x 8 x 8 whose upper half is empty.
+    fn task() -> Classification {
+        let (clips, steps, side) = (3, 4, 8);
+        let frame: Vec<u8> = (0..side * side).map(|pixel| u8::from(pixel >= side * side / 2)).collect();
+        let frames = FrameSet {
+            data: "halves".into(),
+            classes: vec!["a".into(), "b".into()],
+            shape: [steps, 1, side, side],
+            labels: vec![0, 1, 0],
+            groups: (0..clips).map(|clip| clip.to_string()).collect(),
+            parts: vec![Part::Train, Part::Train, Part::Test],
+            counts: frame.repeat(clips * steps),
+            saturated: 0,
+            framed_events: 0,
+            late_events: 0,
+        };
+        Classification::new("halves", frames, None, 0.5, 1).unwrap()
+    }
+
+    fn network(memory: Memory, placement: Placement) -> (Network, Arc<StepLaw>) {
+        let law = Arc::new(DeviceSet::load("default").unwrap().reduce().unwrap().law);
+        let (task, spec) = (task(), NetSpec::plain(memory, placement));
+        (Network::new(&spec, task.input(), task.outputs(), Some(&law), 1).unwrap(), law)
+    }
+
+    /// Half of the pixels are empty: the first layer multiplies half as often, whether it is the stage or the neurons before it.
+    #[test]
+    fn the_first_layer_works_on_what_is_not_zero() {
+        let (net, _) = network(Memory::None, Placement::None);
+        let layers = activity(&net, &task()).unwrap();
+        let counts = net.op_counts().unwrap();
+        assert_eq!(layers.len(), counts.layers.len());
+        assert_eq!((layers[0].layer.as_str(), layers[0].input_density), ("stage1", 0.5));
+        assert_eq!(layers[0].effective_macs, 0.5 * counts.layers[0].macs as f64);
+        assert!(layers.iter().all(|layer| (0.0..=1.0).contains(&layer.input_density)));
+
+        let (net, _) = network(Memory::Ip, Placement::Sensor);
+        let layers = activity(&net, &task()).unwrap();
+        assert_eq!((layers[0].layer.as_str(), layers[0].input_density), ("ip.sensor", 0.5));
+        // Every junction fires with some probability: what it passes on is dense.
+        assert_eq!((layers[1].layer.as_str(), layers[1].input_density), ("stage1", 1.0));
+    }
+
+    /// By hand: half of the pixels at `gain ln 2 + bias`, half at `bias`.
+    #[test]
+    fn the_drive_is_the_root_mean_square_of_the_pulses() {
+        let (net, law) = network(Memory::Ip, Placement::Sensor);
+        let found = drive(&net, &task(), &law).unwrap().unwrap();
+        let u_v = |x: f64| law.v_max_v * (ipnet_zoo::INITIAL_GAIN * x + ipnet_zoo::INITIAL_BIAS);
+        let expected = ((u_v(2f64.ln()).powi(2) + u_v(0.0).powi(2)) / 2.0).sqrt();
+        assert!((found.rms_v / expected - 1.0).abs() < 1e-6, "{found:?}, {expected}");
+        assert!(found.firing > 0.0 && found.firing < 1.0);
+        let (net, law) = network(Memory::Lstm, Placement::Head);
+        assert_eq!(drive(&net, &task(), &law).unwrap(), None);
+    }
+}

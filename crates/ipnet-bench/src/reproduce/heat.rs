@@ -1,24 +1,83 @@
-//! The heat of single pixels over a real or synthetic clip: what the memory looks like.
+//! The heat of a sensor over a real or synthetic clip, pixel by pixel and as maps: what the memory looks like.
+//!
+//! Computed with the f64 step law at the untrained gain and bias of the zoo's neurons.
 
 use crate::Result;
-use crate::figure::{Curve, Curves, svg};
+use crate::figure::{Curve, Curves, HeatMap, Panels, Plot, shared_range, svg};
 use crate::table::Table;
 use crate::task::Task;
 use ipnet_device::StepLaw;
-use ipnet_zoo::{INITIAL_BIAS, INITIAL_GAIN};
+use ipnet_zoo::{INITIAL_BIAS, INITIAL_GAIN, InputShape};
 
 /// Pixels that are drawn: the busiest, and those at these ranks of activity.
 const RANKS: [usize; 3] = [0, 20, 100];
 
-/// Temperature rise and firing probability over the frames of the first test clip, as a figure and its table,
-/// at the untrained gain and bias of the zoo's neurons.
-pub(super) fn traces(task: &dyn Task, law: &StepLaw) -> Result<(String, Table)> {
+/// Slots whose temperatures are mapped.
+const MAPPED: usize = 5;
+
+/// The values of every frame of the first test clip, `[T][C * H * W]`.
+fn clip(task: &dyn Task) -> Result<Vec<Vec<f64>>> {
     let clip = task.splits().test.first().copied().unwrap_or(0);
-    let batch = task.batch(&[clip], None)?;
-    let steps = task.input().steps;
-    let frames = batch.x.flatten_all()?.to_vec1::<f32>()?;
-    let values = frames.len() / steps;
-    let activity = |pixel: usize| (0..steps).map(|t| f64::from(frames[t * values + pixel])).sum::<f64>();
+    let values = task.batch(&[clip], None)?.x.flatten_all()?.to_vec1::<f32>()?;
+    let frame = (values.len() / task.input().steps).max(1);
+    Ok(values.chunks(frame).map(|frame| frame.iter().copied().map(f64::from).collect()).collect())
+}
+
+/// The drive of a neuron whose input is `x` \[V\].
+fn drive_v(law: &StepLaw, x: f64) -> f64 {
+    law.v_max_v * (INITIAL_GAIN * x + INITIAL_BIAS)
+}
+
+/// The temperature of the sensor's first channel at a few slots of the first test clip, as a figure and its table.
+pub(super) fn maps(task: &dyn Task, law: &StepLaw) -> Result<(String, Table)> {
+    let InputShape { steps, height, width, .. } = task.input();
+    let frames = clip(task)?;
+    let mut heat_k = vec![vec![0.0; law.poles.len()]; height * width];
+    let mapped: Vec<usize> = (1..=MAPPED).map(|number| (number * steps / MAPPED).max(1) - 1).collect();
+    let mut table = Table::new(["slot", "y", "x", "rise_k"]);
+    let mut maps = Vec::new();
+    for (slot, frame) in frames.iter().enumerate() {
+        for (heat_k, &x) in heat_k.iter_mut().zip(frame) {
+            law.step_expected(heat_k, drive_v(law, x));
+        }
+        if !mapped.contains(&slot) {
+            continue;
+        }
+        let rise_k = |y: usize, x: usize| heat_k[y * width + x].iter().sum::<f64>();
+        let rows: Vec<Vec<f64>> = (0..height).map(|y| (0..width).map(|x| rise_k(y, x)).collect()).collect();
+        for (y, row) in rows.iter().enumerate() {
+            for (x, rise_k) in row.iter().enumerate() {
+                table.push([slot.to_string(), y.to_string(), x.to_string(), format!("{rise_k:.2}")])?;
+            }
+        }
+        maps.push((slot, rows));
+    }
+    let range = shared_range(&maps.iter().map(|(_, rows)| rows.clone()).collect::<Vec<_>>());
+    let last = maps.last().map(|(slot, _)| *slot);
+    let panel = |(slot, rows): (usize, Vec<Vec<f64>>)| -> Box<dyn Plot> {
+        let value_label = if Some(slot) == last { "rise (K)".into() } else { String::new() };
+        Box::new(HeatMap {
+            title: format!("after slot {slot}"),
+            value_label,
+            range,
+            rows,
+            ..HeatMap::default()
+        })
+    };
+    let figure = Panels {
+        title: format!("Temperature of the sensor over one test clip ({})", task.data()),
+        columns: MAPPED,
+        panel_px: (230, 220),
+        plots: maps.into_iter().map(panel).collect(),
+    };
+    Ok((svg(&figure)?, table))
+}
+
+/// Temperature rise and firing probability over the frames of the first test clip, as a figure and its table.
+pub(super) fn traces(task: &dyn Task, law: &StepLaw) -> Result<(String, Table)> {
+    let frames = clip(task)?;
+    let values = frames.first().map_or(0, Vec::len);
+    let activity = |pixel: usize| frames.iter().map(|frame| frame[pixel]).sum::<f64>();
     let mut order: Vec<usize> = (0..values).collect();
     order.sort_by(|&a, &b| activity(b).total_cmp(&activity(a)).then(a.cmp(&b)));
 
@@ -28,10 +87,10 @@ pub(super) fn traces(task: &dyn Task, law: &StepLaw) -> Result<(String, Table)> 
         let pixel = order[rank];
         let mut heat_k = vec![0.0; law.poles.len()];
         let mut points = Vec::new();
-        for t in 0..steps {
-            let x = f64::from(frames[t * values + pixel]);
+        for (t, frame) in frames.iter().enumerate() {
+            let x = frame[pixel];
             let rise_k: f64 = heat_k.iter().sum();
-            let p = law.step_expected(&mut heat_k, law.v_max_v * (INITIAL_GAIN * x + INITIAL_BIAS));
+            let p = law.step_expected(&mut heat_k, drive_v(law, x));
             points.push((t as f64, rise_k));
             table.push([
                 rank.to_string(),

@@ -51,6 +51,11 @@ pub(super) fn section(
                    f64 step law at the untrained gain and bias."
             .to_owned();
     figure(&mut blocks, &format!("{name}.heat"), caption, traces, &file)?;
+    let (maps, table) = heat::maps(task, law)?;
+    let file = run.write_table(&format!("{name}.temperature"), &table)?;
+    let caption =
+        "The same for every pixel: the temperature of the whole sensor, with one scale for all slots.";
+    figure(&mut blocks, &format!("{name}.temperature"), caption.to_owned(), maps, &file)?;
     Ok(Section { heading: format!("Task {name} ({})", task.data()), blocks })
 }
 
