@@ -33,6 +33,10 @@ lint:
 bench *ARGS:
     cargo bench --locked --workspace "$@"
 
+# Pictures of a run's report at three widths and as printed, in headless Chromium: `just screenshot RUN [OUT]`
+screenshot *ARGS:
+    data-scripts/screenshot "$@"
+
 # Build the API documentation
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
