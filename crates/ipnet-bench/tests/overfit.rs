@@ -45,6 +45,7 @@ impl ByHeart {
             saturated: 0,
             framed_events: 0,
             late_events: 0,
+            mean_window_us: 0.0,
         };
         let eight: Vec<usize> = (0..8).collect();
         let splits = Splits { train: eight.clone(), validation: eight.clone(), test: eight };

@@ -38,6 +38,7 @@ fn task(clips: usize) -> Classification {
         saturated: 0,
         framed_events: 0,
         late_events: 0,
+        mean_window_us: 0.0,
     };
     Classification::new("bars-4", frames, Some(Direction::Merge), 0.2, 7).unwrap()
 }
@@ -230,6 +231,7 @@ fn each_clip_is_in_the_test_part_of_one_fold() {
         saturated: 0,
         framed_events: 0,
         late_events: 0,
+        mean_window_us: 0.0,
     };
     let mut tested = vec![0; clips];
     for number in 1..=5 {

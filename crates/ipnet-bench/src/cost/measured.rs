@@ -176,6 +176,7 @@ mod tests {
             saturated: 0,
             framed_events: 0,
             late_events: 0,
+            mean_window_us: 0.0,
         };
         Classification::new("halves", frames, None, 0.5, 1).unwrap()
     }

@@ -18,6 +18,7 @@
 
 mod area;
 mod bill;
+mod camera;
 mod device;
 mod measured;
 mod ratio;
@@ -27,6 +28,7 @@ mod technology;
 
 pub use area::{AreaTechnology, Layout, NeuronArea, PUBLISHED_AREAS, PublishedArea, WIRING, area_table};
 pub use bill::{Bill, Placing, Store, bill};
+pub use camera::{PUBLISHED_CAMERAS, PublishedCamera, camera_table};
 pub use device::{DeviceEnergy, PublishedPulse, published_pulses};
 pub use measured::{Drive, LayerActivity, activity, activity_table, drive};
 pub use ratio::{ACCOUNTINGS, Accounting, Ratio, memory_energy_j, ratios};

@@ -85,8 +85,10 @@ pub fn reproduce(plan: &Plan) -> Result<Summary> {
             .push(format!("no real recordings were run: neither --data nor {ENVIRONMENT} names a folder")),
     }
     let mut shelf = Shelf::new(plan.data.as_ref(), run.path().join("recordings"));
-    for comparison in &comparisons {
-        shelf.load(comparison.task, None)?;
+    let (real, made): (Vec<_>, Vec<_>) =
+        comparisons.iter().map(|one| one.task).partition(|task| task.needs_recordings());
+    for task in real.into_iter().chain(made) {
+        shelf.load(task, None)?;
     }
     for task in shelf.tasks() {
         run.record_data(task.source())?;

@@ -105,10 +105,9 @@ pub(super) fn comparisons(tier: Tier, data: Option<&DataFolder>, set: &DeviceSet
             ]));
             let elsewhere = [Placement::Stage1, Placement::Stage2, Placement::Head, Placement::All];
             let elsewhere = plain(&elsewhere.map(|placement| (Ip, placement)));
-            let none = plain(&[(None, Placement::None)]);
             let first = [
-                memories(TaskName::Gestures22Flip, few),
-                memories(TaskName::Gestures22Merge, [none, vec![ip]].concat()),
+                memories(TaskName::Gestures22Flip, few.clone()),
+                memories(TaskName::Gestures22Merge, few),
                 memories(TaskName::Gestures22Flip, rivals.clone()),
                 memories(TaskName::Gestures22Flip, elsewhere),
             ];

@@ -101,6 +101,11 @@ impl TaskName {
         }
     }
 
+    /// Whether it is made of real recordings and cannot be loaded without them.
+    pub fn needs_recordings(self) -> bool {
+        matches!(self, Self::Digits10 | Self::DigitsInTime20)
+    }
+
     /// What it is, in a line.
     pub fn description(self) -> &'static str {
         match self {

@@ -17,7 +17,7 @@ use ipnet_zoo::InputShape;
 pub type Direction = PolarityRule;
 
 /// Classify clips of a [`FrameSet`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Classification {
     name: String,
     frames: FrameSet,
@@ -215,6 +215,10 @@ impl Task for Classification {
             validation: self.splits.validation.len(),
             test: self.splits.test.len(),
         }
+    }
+
+    fn window_s(&self) -> Option<f64> {
+        Some(1e-6 * self.frames.mean_window_us)
     }
 
     fn fold_of(&self) -> Option<Fold> {

@@ -40,7 +40,7 @@ impl std::fmt::Display for Fold {
 const FOLD_SEED: u64 = 5;
 
 /// All clips of a data set as frames `[T, C, H, W]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct FrameSet {
     /// The data set's name.
     pub data: String,
@@ -62,6 +62,8 @@ pub struct FrameSet {
     pub framed_events: u64,
     /// Events after the window, which no frame shows.
     pub late_events: u64,
+    /// Mean real time that the frames of a clip span \[us\].
+    pub mean_window_us: f64,
 }
 
 /// One clip and what was met on the way.
@@ -70,6 +72,7 @@ struct Clip {
     saturated: u64,
     framed: u64,
     late: u64,
+    window_us: u64,
 }
 
 impl FrameSet {
@@ -104,6 +107,8 @@ impl FrameSet {
             saturated: clips.iter().map(|clip| clip.saturated).sum(),
             framed_events: clips.iter().map(|clip| clip.framed).sum(),
             late_events: clips.iter().map(|clip| clip.late).sum(),
+            mean_window_us: clips.iter().map(|clip| clip.window_us as f64).sum::<f64>()
+                / clips.len().max(1) as f64,
         })
     }
 
@@ -200,5 +205,6 @@ fn frame_clip(sample: &Sample, framing: Framing, spec: &FrameSpec) -> Result<Cli
         saturated: frames.iter().filter(|&&count| count > 255.0).count() as u64,
         framed,
         late: sample.events.len() as u64 - framed,
+        window_us,
     })
 }

@@ -82,6 +82,11 @@ pub trait Task: Sync {
         Readout::Mean
     }
 
+    /// Mean real time that a sample spans \[s\], where it is known.
+    fn window_s(&self) -> Option<f64> {
+        None
+    }
+
     /// The fold, where the task is one of several cuts of its clips.
     fn fold_of(&self) -> Option<Fold> {
         None

@@ -4,8 +4,9 @@ use super::Found;
 use super::studies::Maker;
 use crate::Result;
 use crate::cost::{
-    AreaTechnology, DeviceEnergy, PUBLISHED_AREAS, PublishedPulse, Ratio, Technology, WIRING, activity,
-    activity_table, area_table, drive, energy_table, placed, published_pulses, ratio_table, ratios,
+    AreaTechnology, DeviceEnergy, PUBLISHED_AREAS, Placing, PublishedPulse, Ratio, Store, Technology, WIRING,
+    activity, activity_table, area_table, bill, camera_table, drive, energy_table, placed, published_pulses,
+    ratio_table, ratios,
 };
 use crate::report::{Claim, Section, Verdict};
 use crate::study::{JobDevice, job_id};
@@ -109,6 +110,13 @@ pub(super) fn section(
         for (name, published, rows) in &rivals {
             claims.extend(ratio_claim(maker, task, name, *published, rows));
         }
+    }
+    if let (Some(ip), Some(window_s)) = (ip, task.window_s()) {
+        let network_j =
+            bill(&ip.counts.layers, |_| true, &technology, Placing::all(Store::Sram), &pulses[0]).total_j();
+        let caption = "The camera's side: what published event cameras take while they record one clip in real time, and how many \
+                       times the energy of the IP network (all values in SRAM) that is.";
+        blocks.push(maker.table("camera", caption, camera_table(window_s, network_j)?)?);
     }
     let measured = billed.iter().filter(|one| one.trained);
     let measured = measured
