@@ -17,7 +17,8 @@ pub(super) fn words(jobs: &[Job<'_>], threads: usize) -> Result<String> {
     let mut tasks: BTreeMap<String, (usize, f64)> = BTreeMap::new();
     for job in jobs {
         let law = Some(&job.device.law);
-        let net = Network::new(&job.spec, job.task.input(), job.task.outputs(), law, job.seed)?;
+        let net = Network::new(&job.spec, job.task.input(), job.task.outputs(), law, job.seed)?
+            .read(job.task.readout());
         let macs = net.op_counts()?.total(|layer| layer.macs + layer.accumulates) as f64;
         let splits = job.task.splits();
         let clips = PASSES * splits.train.len() as f64 + splits.validation.len() as f64;

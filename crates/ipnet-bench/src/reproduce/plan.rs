@@ -7,7 +7,7 @@ use crate::Result;
 use crate::study::JobDevice;
 use crate::task::{DataFolder, TaskName};
 use ipnet_device::{DeviceSet, preset_names};
-use ipnet_zoo::{Memory, NetSpec, Placement};
+use ipnet_zoo::{Backbone, Firing, Memory, NetSpec, Placement};
 
 /// How much is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,15 @@ pub(super) struct Comparison {
     pub left_out: Vec<String>,
 }
 
+/// The ResNet-LSTM that the paper steers against: the published ResNet-32, half as wide to train on a processor.
+const RESNET_LSTM: NetSpec = NetSpec {
+    backbone: Backbone::Resnet32,
+    width: Some(8),
+    memory: Memory::Lstm,
+    placement: Placement::Head,
+    firing: Firing::Expected,
+};
+
 /// What the length of a slot is multiplied with.
 pub(super) const SLOT_FACTORS: [f64; 4] = [0.25, 0.5, 2.0, 4.0];
 
@@ -107,9 +116,11 @@ pub(super) fn comparisons(tier: Tier, data: Option<&DataFolder>, set: &DeviceSet
             let elsewhere = plain(&elsewhere.map(|placement| (Ip, placement)));
             let first = [
                 memories(TaskName::Gestures22Flip, few.clone()),
-                memories(TaskName::Gestures22Merge, few),
+                memories(TaskName::Gestures22Merge, few.clone()),
+                memories(TaskName::Steering, [few.clone(), vec![RESNET_LSTM]].concat()),
                 memories(TaskName::Gestures22Flip, rivals.clone()),
                 memories(TaskName::Gestures22Flip, elsewhere),
+                memories(TaskName::GestureChains, few.clone()),
             ];
             let last = [
                 memories(TaskName::Gestures11, rivals),

@@ -1,6 +1,7 @@
 //! The tasks by name, and the recordings they are made of.
 
 use super::{Classification, Direction, Fold, FrameSet, Framing, Steering, Task, Windows, chains, drives};
+use crate::run::write_atomic;
 use crate::table::Table;
 use crate::train::TrainConfig;
 use crate::{Error, Result};
@@ -236,11 +237,17 @@ const GESTURE_SEED: u64 = 128;
 /// Frames per clip in all tasks.
 const STEPS: usize = 16;
 
-/// Eleven synthetic gestures, written in the official layout below `recordings`.
+/// Eleven synthetic gestures, written in the official layout below `recordings`, once: a note beside them says when all of them
+/// are there, and how they were made.
 fn gesture_recordings(recordings: &Path) -> Result<DvsGesture> {
     let folder = recordings.join("gestures");
     let spec = GestureSpec { seed: GESTURE_SEED, ..GestureSpec::default() };
-    generate(&spec, &folder)?;
+    let (note, recipe) =
+        (recordings.join("gestures.made"), format!("{spec:?} {}\n", env!("CARGO_PKG_VERSION")));
+    if std::fs::read_to_string(&note).ok().as_ref() != Some(&recipe) {
+        generate(&spec, &folder)?;
+        write_atomic(&note, recipe.as_bytes())?;
+    }
     Ok(DvsGesture::open(&folder)?)
 }
 

@@ -52,7 +52,7 @@ pub(super) fn section(
     .into_iter()
     .map(|(name, memory, placement)| {
         let spec = NetSpec::plain(memory, placement);
-        let net = Network::new(&spec, task.input(), task.outputs(), Some(&main.law), 1)?;
+        let net = Network::new(&spec, task.input(), task.outputs(), Some(&main.law), 1)?.read(task.readout());
         let path = maker.run.checkpoint_path(&job_id(task.name(), None, &spec, &main.name, 1))?;
         let trained = path.exists();
         if trained {

@@ -6,7 +6,7 @@ use crate::run::DataSource;
 use crate::task::{Augment, Batch, Splits, Task};
 use candle_core::{Device, Tensor};
 use ipnet_rng::Stream;
-use ipnet_zoo::InputShape;
+use ipnet_zoo::{InputShape, Readout};
 
 /// Seed of shuffled orders and noise events: one alteration of each clip for all networks.
 const SEED: u64 = 31;
@@ -58,6 +58,10 @@ impl Task for Altered<'_> {
 
     fn source(&self) -> DataSource {
         self.task.source()
+    }
+
+    fn readout(&self) -> Readout {
+        self.task.readout()
     }
 }
 

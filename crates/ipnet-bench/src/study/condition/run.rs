@@ -99,7 +99,8 @@ fn test_job(run: &RunDir, job: &Job<'_>, conditions: &[Condition]) -> Result<Vec
         let task = Altered { task: job.task, condition };
         let law = Arc::new(condition.law(&job.device.law));
         let net =
-            Network::new(&condition.spec(job.spec), task.input(), task.outputs(), Some(&law), job.seed)?;
+            Network::new(&condition.spec(job.spec), task.input(), task.outputs(), Some(&law), job.seed)?
+                .read(task.readout());
         net.parameters().restore(&checkpoint.chosen())?;
         let test = &task.splits().test;
         let found = evaluate(&task, &net, test, job.config.batch, job.seed)?;
