@@ -53,7 +53,10 @@ fn gestures(recording: &[u8], labels: &str) -> (tempfile::TempDir, PathBuf) {
 fn a_wrong_or_empty_data_folder_says_what_was_expected_and_found() {
     let empty = tempfile::tempdir().unwrap();
     let message = refusal_of_data(empty.path());
-    assert!(message.contains("nmnist/Train/<digit>/*.bin") && message.contains("found neither"), "{message}");
+    assert!(
+        message.contains("nmnist/Train/<digit>/*.bin") && message.contains("found none of them"),
+        "{message}"
+    );
     let message = refusal_of_data(&empty.path().join("nothing"));
     assert!(message.contains("found nothing of that name"), "{message}");
     fs::create_dir_all(empty.path().join("nmnist/Train/0")).unwrap();

@@ -53,9 +53,8 @@ pub(super) fn maps(task: &dyn Task, law: &StepLaw) -> Result<(String, Table)> {
         maps.push((slot, rows));
     }
     let range = shared_range(&maps.iter().map(|(_, rows)| rows.clone()).collect::<Vec<_>>());
-    let last = maps.last().map(|(slot, _)| *slot);
     let panel = |(slot, rows): (usize, Vec<Vec<f64>>)| -> Box<dyn Plot> {
-        let value_label = if Some(slot) == last { "rise (K)".into() } else { String::new() };
+        let value_label = "rise (K)".into();
         Box::new(HeatMap {
             title: format!("after slot {slot}"),
             value_label,

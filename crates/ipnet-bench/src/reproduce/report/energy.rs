@@ -38,7 +38,10 @@ pub(super) fn section(
     set: &DeviceSet,
     found: &Found<'_>,
 ) -> Result<Option<(Section, Vec<Claim>)>> {
-    let Some(task) = found.tasks.iter().copied().find(|task| task.classification().is_some()) else {
+    // The classification that networks were trained on first; their weights give the drive and the densities.
+    let trained_on = |task: &&dyn Task| found.rows.iter().any(|row| row.task == task.name());
+    let classifications = || found.tasks.iter().copied().filter(|task| task.classification().is_some());
+    let Some(task) = classifications().find(trained_on).or_else(|| classifications().next()) else {
         return Ok(None);
     };
     let main = JobDevice::new(&set.name, set)?;

@@ -14,6 +14,7 @@ use crate::study::{ConditionRow, Row};
 use crate::table::Table;
 use crate::task::Task;
 use ipnet_device::StepLaw;
+use std::collections::BTreeSet;
 
 /// What the run computed.
 pub(super) struct Found<'a> {
@@ -40,7 +41,8 @@ pub(super) fn build(run: &RunDir, plan: &Plan, law: &StepLaw, found: &Found<'_>)
     let source = |file: &str| Source { file: file.into(), command: plan.command.clone() };
     let maker = studies::Maker { run, source: &source };
     let mut sections = vec![scores(found, &source)];
-    for task in found.tasks {
+    let trained_on = |task: &&&dyn Task| found.rows.iter().any(|row| row.task == task.name());
+    for task in found.tasks.iter().filter(trained_on) {
         sections.push(tasks::section(run, *task, found, law, &source)?);
     }
     sections.extend(maker.sections(found)?);
@@ -101,7 +103,8 @@ fn scores(found: &Found<'_>, source: &dyn Fn(&str) -> Source) -> Section {
 }
 
 fn summary(plan: &Plan, law: &StepLaw, tasks: &[&dyn Task]) -> Vec<String> {
-    let data: Vec<&str> = tasks.iter().map(|task| task.data()).collect();
+    let data: BTreeSet<&str> = tasks.iter().map(|task| task.data()).collect();
+    let data: Vec<String> = data.into_iter().map(|name| format!("recordings \"{name}\"")).collect();
     vec![
         format!(
             "Networks with one backbone and different memories, each trained from {} seeds on {}. The device of the IP \
