@@ -11,6 +11,7 @@
 mod announce;
 mod heat;
 mod plan;
+mod real_clips;
 mod report;
 
 pub use plan::Tier;
@@ -130,6 +131,7 @@ pub fn reproduce(plan: &Plan) -> Result<Summary> {
     if !measures.rows().is_empty() {
         run.write_table("measures", &measures)?;
     }
+    let real_clips = real_clips::told(&run, &memories, plan.data.as_ref())?;
     let under = match plan.tier {
         Tier::Quick => Vec::new(),
         Tier::Standard => test_conditions(&run, &memories, &Condition::all(), plan.threads)?,
@@ -154,6 +156,7 @@ pub fn reproduce(plan: &Plan) -> Result<Summary> {
         accuracy: &accuracy,
         measures: &measures,
         clips: clips.as_ref(),
+        real_clips: real_clips.as_ref(),
         cognition: &cognition,
         remarks: &remarks,
     };

@@ -26,7 +26,8 @@ pub struct Eval {
     /// Put another device set in the place of the one trained with: a preset's name or a TOML file
     #[arg(long, value_name = "SET")]
     device: Option<String>,
-    /// Folder of real recordings: nmnist/Train/<digit>/*.bin [default: $IPNET_DATA, else none]
+    /// Folder of real recordings: nmnist/Train/<digit>/*.bin, dvs_gesture/*.aedat, ddd20/<day>/*.hdf5
+    /// [default: $IPNET_DATA, else none]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Print everything as JSON on stdout

@@ -18,7 +18,8 @@ pub struct Reproduce {
     /// How much to run
     #[arg(long, value_enum, default_value_t = TierName::Quick)]
     tier: TierName,
-    /// Folder of real recordings: nmnist/Train/<digit>/*.bin, dvs_gesture/*.aedat [default: $IPNET_DATA, else none]
+    /// Folder of real recordings: nmnist/Train/<digit>/*.bin, dvs_gesture/*.aedat, ddd20/<day>/*.hdf5
+    /// [default: $IPNET_DATA, else none]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// MTJ parameter set of the neurons: a preset's name (see `ipnet device list`) or a TOML file

@@ -17,7 +17,8 @@ pub struct Sweep {
     /// The sweep's description
     #[arg(value_name = "SWEEP.toml")]
     file: PathBuf,
-    /// Folder of real recordings: nmnist/Train/<digit>/*.bin [default: $IPNET_DATA, else none]
+    /// Folder of real recordings: nmnist/Train/<digit>/*.bin, dvs_gesture/*.aedat, ddd20/<day>/*.hdf5
+    /// [default: $IPNET_DATA, else none]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Networks trained side by side, one thread each; no result depends on it [default: number of cores]

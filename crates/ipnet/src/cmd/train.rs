@@ -22,7 +22,8 @@ pub struct Train {
     /// A network as TOML text, e.g. 'memory = "ip", placement = "sensor"'; give it several times to compare
     #[arg(long = "net", value_name = "TOML", required = true)]
     networks: Vec<String>,
-    /// Folder of real recordings: nmnist/Train/<digit>/*.bin [default: $IPNET_DATA, else none]
+    /// Folder of real recordings: nmnist/Train/<digit>/*.bin, dvs_gesture/*.aedat, ddd20/<day>/*.hdf5
+    /// [default: $IPNET_DATA, else none]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// MTJ parameter set of IP neurons: a preset's name (see `ipnet device list`) or a TOML file

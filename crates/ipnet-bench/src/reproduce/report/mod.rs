@@ -6,6 +6,7 @@ mod studies;
 mod tasks;
 
 use super::Plan;
+use super::real_clips::RealClips;
 use crate::Result;
 use crate::cognition::{self, CognitionReport};
 use crate::report::{Block, Claim, Report, Section, Source};
@@ -32,6 +33,8 @@ pub(super) struct Found<'a> {
     pub measures: &'a Table,
     /// The table of real gesture clips, where there were any.
     pub clips: Option<&'a Table>,
+    /// What networks trained on synthetic gestures tell of them.
+    pub real_clips: Option<&'a RealClips>,
     pub cognition: &'a CognitionReport,
     pub remarks: &'a [String],
 }
@@ -50,14 +53,19 @@ pub(super) fn build(run: &RunDir, plan: &Plan, law: &StepLaw, found: &Found<'_>)
     if let Some(table) = found.clips {
         let caption =
             "Each clip cut by its label row, [start, end), and framed; no event is lost between the two.";
-        sections.push(Section {
-            heading: "Real DVS Gesture clips through the loader".into(),
-            blocks: vec![Block::Table {
-                caption: caption.into(),
-                table: table.clone(),
-                source: source("tables/dvs_gesture_clips.csv"),
-            }],
-        });
+        let mut blocks = vec![Block::Table {
+            caption: caption.into(),
+            table: table.clone(),
+            source: source("tables/dvs_gesture_clips.csv"),
+        }];
+        if let Some(real) = found.real_clips {
+            let caption = "From synthetic to real: how many of these clips the networks tell right that were trained on synthetic \
+                           gestures alone and never saw a real one (chance is one in eleven).";
+            blocks.push(maker.table("sim-to-real", caption, real.right.clone())?);
+            let caption = "What each of them tells of each clip.";
+            blocks.push(maker.table("sim-to-real-clips", caption, real.told.clone())?);
+        }
+        sections.push(Section { heading: "Real DVS Gesture clips".into(), blocks });
     }
     let mut claims: Vec<Claim> =
         found.tasks.iter().flat_map(|task| claims::of_task(*task, found, &source)).collect();
