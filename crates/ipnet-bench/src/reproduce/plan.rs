@@ -115,8 +115,8 @@ pub(super) fn comparisons(tier: Tier, data: Option<&DataFolder>, set: &DeviceSet
             let elsewhere = [Placement::Stage1, Placement::Stage2, Placement::Head, Placement::All];
             let elsewhere = plain(&elsewhere.map(|placement| (Ip, placement)));
             let first = [
-                memories(TaskName::Gestures22Flip, few.clone()),
                 memories(TaskName::Gestures22Merge, few.clone()),
+                memories(TaskName::Gestures22Flip, few.clone()),
                 memories(TaskName::Steering, [few.clone(), vec![RESNET_LSTM]].concat()),
                 memories(TaskName::Gestures22Flip, rivals.clone()),
                 memories(TaskName::Gestures22Flip, elsewhere),
