@@ -1,6 +1,6 @@
 //! A scan that was checked: its shape, its law, and the buffers it reads and writes.
 
-use crate::{Error, Firing, Result, ScanConfig};
+use crate::{AlifConfig, Error, Firing, Result, ScanConfig};
 use ipnet_device::{StepLaw, Switching};
 use std::sync::Arc;
 
@@ -188,6 +188,37 @@ pub(crate) fn check(what: &'static str, found: usize, expected: usize) -> Result
         return Ok(());
     }
     Err(Error::Shape { what, expected: format!("{expected} elements"), found: found.to_string() })
+}
+
+/// What both backends hold of a LIF pass from rest: the setting, and the lengths of the buffers.
+pub(crate) fn check_lif(
+    shape: ScanShape,
+    config: &AlifConfig,
+    x: &[f32],
+    decay: &[f32],
+    out: &[f32],
+) -> Result<()> {
+    config.validate()?;
+    check("x", x.len(), shape.elements())?;
+    check("decay", decay.len(), shape.channels)?;
+    check("out", out.len(), shape.elements())
+}
+
+/// As [`check_lif`], of the pass back: `inputs` are `x` and `grad_out`.
+pub(crate) fn check_lif_gradient(
+    shape: ScanShape,
+    config: &AlifConfig,
+    [x, grad_out]: [&[f32]; 2],
+    decay: &[f32],
+    grad_x: &[f32],
+    grad_decay: &[f32],
+) -> Result<()> {
+    config.validate()?;
+    check("x", x.len(), shape.elements())?;
+    check("decay", decay.len(), shape.channels)?;
+    check("grad_out", grad_out.len(), shape.elements())?;
+    check("grad_x", grad_x.len(), shape.elements())?;
+    check("grad_decay", grad_decay.len(), shape.channels)
 }
 
 /// A state must be one that a law can leave behind: finite and not below ambient.

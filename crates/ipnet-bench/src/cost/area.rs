@@ -12,8 +12,8 @@
 //! bracket it, because no layout exists.
 
 use super::Sourced;
+use crate::Result;
 use crate::table::Table;
-use crate::{Error, Result};
 use ipnet_device::{Device, DeviceSet};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -66,15 +66,17 @@ pub struct PublishedArea {
     pub source: &'static str,
 }
 
+/// A LIF neuron.
+pub const PUBLISHED_LIF_AREA: PublishedArea = PublishedArea {
+    name: "analog LIF, 28 nm, fabricated",
+    area_m2: 34e-12,
+    source: "arXiv 2408.07734, active area",
+};
+/// What the paper claims of its neuron.
+pub const CLAIMED_AREA: PublishedArea =
+    PublishedArea { name: "MTJ neuron as claimed", area_m2: 1.5e-12, source: "arXiv 2512.15829, abstract" };
 /// Published areas of neurons.
-pub const PUBLISHED_AREAS: [PublishedArea; 2] = [
-    PublishedArea {
-        name: "analog LIF, 28 nm, fabricated",
-        area_m2: 34e-12,
-        source: "arXiv 2408.07734, active area",
-    },
-    PublishedArea { name: "MTJ neuron as claimed", area_m2: 1.5e-12, source: "arXiv 2512.15829, abstract" },
-];
+pub const PUBLISHED_AREAS: [PublishedArea; 2] = [PUBLISHED_LIF_AREA, CLAIMED_AREA];
 
 /// An MTJ neuron laid out.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -100,14 +102,10 @@ impl AreaTechnology {
     /// Loads `area-28nm`, or a TOML file by its path.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Malformed`] with the line, for a number without a source or without sense too.
+    /// [`crate::Error::Io`]; [`crate::Error::Malformed`] with the line, for a number without a source or without sense too.
     pub fn load(name_or_path: &str) -> Result<Self> {
-        if name_or_path == EMBEDDED.0 {
-            return Self::parse(Path::new(EMBEDDED.0), EMBEDDED.1);
-        }
-        let path = Path::new(name_or_path);
-        let text = std::fs::read_to_string(path).map_err(Error::io(path, "read the layout"))?;
-        Self::parse(path, &text)
+        let text = super::technology::text(&[EMBEDDED], name_or_path, "read the layout")?;
+        Self::parse(Path::new(name_or_path), &text)
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self> {
@@ -186,6 +184,7 @@ pub fn area_table(technology: &AreaTechnology, sets: &[DeviceSet]) -> Result<Tab
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
 
     /// By hand: 1.1 V over the parallel 50 nm junction of RA 15 Ohm um^2 (7639 Ohm) is 144 uA, 205.7 nm of gate; four such and ten of
     /// 100 nm, 80 nm apart, at a pitch of 118 nm, are 0.118 (4 x 0.2857 + 10 x 0.18) = 0.347 um^2 bare.

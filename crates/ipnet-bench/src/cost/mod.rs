@@ -22,17 +22,20 @@ mod camera;
 mod device;
 mod measured;
 mod ratio;
-mod spatiotemporal;
 mod tables;
 mod technology;
 
-pub use area::{AreaTechnology, Layout, NeuronArea, PUBLISHED_AREAS, PublishedArea, WIRING, area_table};
+pub use area::{
+    AreaTechnology, CLAIMED_AREA, Layout, NeuronArea, PUBLISHED_AREAS, PUBLISHED_LIF_AREA, PublishedArea,
+    WIRING, area_table,
+};
 pub use bill::{Bill, Placing, Store, bill};
 pub use camera::{PUBLISHED_CAMERAS, PublishedCamera, camera_table};
 pub use device::{DeviceEnergy, PublishedPulse, published_pulses};
 pub use measured::{Drive, LayerActivity, activity, activity_table, drive};
-pub use ratio::{ACCOUNTINGS, Accounting, Ratio, memory_energy_j, ratios};
-pub use spatiotemporal::spatiotemporal;
+pub use ratio::{
+    ACCOUNTINGS, Accounting, PUBLISHED_3D_RATIO, PUBLISHED_LSTM_RATIO, Ratio, memory_energy_j, ratios,
+};
 pub use tables::{energy_table, placed, ratio_table};
 pub use technology::{Sourced, Technology, technology_names};
 

@@ -4,6 +4,11 @@ use super::{Bill, DeviceEnergy, Placing, Store, Technology, bill};
 use ipnet_zoo::{OpCounts, Role};
 use serde::Serialize;
 
+/// The abstract's ratio of an LSTM's memory power to that of the IP neurons (arXiv 2512.15829).
+pub const PUBLISHED_LSTM_RATIO: f64 = 2_874.0;
+/// The abstract's ratio of a parallel 3D convolution's memory power to that of the IP neurons (arXiv 2512.15829).
+pub const PUBLISHED_3D_RATIO: f64 = 90_920.0;
+
 /// What of a memory is counted, and where it lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Accounting {

@@ -2,6 +2,7 @@
 
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::borrow::Cow;
 use std::path::Path;
 
 const EMBEDDED: [(&str, &str); 2] = [
@@ -63,12 +64,8 @@ impl Technology {
     /// # Errors
     /// [`Error::Io`]; [`Error::Malformed`] with the line, for a number without a source or without sense too.
     pub fn load(name_or_path: &str) -> Result<Self> {
-        if let Some((name, text)) = EMBEDDED.iter().find(|(name, _)| *name == name_or_path) {
-            return Self::parse(Path::new(name), text);
-        }
-        let path = Path::new(name_or_path);
-        let text = std::fs::read_to_string(path).map_err(Error::io(path, "read the technology"))?;
-        Self::parse(path, &text)
+        let text = text(&EMBEDDED, name_or_path, "read the technology")?;
+        Self::parse(Path::new(name_or_path), &text)
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self> {
@@ -83,6 +80,21 @@ impl Technology {
         ];
         check(path, text, "an energy above 0 J", &numbers)?;
         Ok(technology)
+    }
+}
+
+/// The text of one of `embedded` by its name, or of a file by its path; `action` names the reading in errors.
+pub(super) fn text(
+    embedded: &[(&str, &'static str)],
+    name_or_path: &str,
+    action: &'static str,
+) -> Result<Cow<'static, str>> {
+    match embedded.iter().find(|(name, _)| *name == name_or_path) {
+        Some((_, text)) => Ok(Cow::Borrowed(text)),
+        None => {
+            let path = Path::new(name_or_path);
+            Ok(Cow::Owned(std::fs::read_to_string(path).map_err(Error::io(path, action))?))
+        }
     }
 }
 

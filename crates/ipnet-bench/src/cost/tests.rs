@@ -77,24 +77,6 @@ fn a_ratio_falls_as_the_pulse_costs_more() {
 }
 
 #[test]
-fn the_three_dimensional_network_keeps_the_clip_and_adds_two_taps() {
-    let stage = LayerCounts {
-        parameters: 9,
-        macs: 400,
-        weight_reads: 36,
-        activation_reads: 40,
-        ..layer("stage1", Role::Backbone)
-    };
-    let plain = OpCounts { steps: 4, layers: vec![stage] };
-    let found = spatiotemporal(&plain);
-    let time = &found.layers[1];
-    // 4 frames of 3 taps, less one at either end: 10 pairs, 4 of them the backbone's own.
-    assert_eq!((time.macs, time.parameters), (600, 18));
-    assert_eq!((time.state_values, time.state_writes, time.state_reads), (40, 40, 100));
-    assert_eq!(found.layers[0], plain.layers[0]);
-}
-
-#[test]
 fn a_write_pulse_costs_u_squared_over_r_times_its_width() {
     let device = ipnet_device::DeviceSet::load("default").unwrap().device();
     let energy = DeviceEnergy::from_device("default", &device, 1.0, 0.0);

@@ -140,8 +140,8 @@ impl Job<'_> {
     }
 
     /// Hash of task, data, network, device, configuration and seed.
-    fn identity(&self, about: &About) -> Result<String> {
-        let text = serde_json::to_string(about).map_err(|error| Error::Encode {
+    pub(super) fn identity(&self) -> Result<String> {
+        let text = serde_json::to_string(&self.about()).map_err(|error| Error::Encode {
             path: self.id().into(),
             format: "JSON",
             message: error.to_string(),
@@ -260,8 +260,7 @@ fn finish(
     watched: (&StudyProgress, &Effort),
 ) -> Result<JobResult> {
     let progress = watched.0;
-    let (id, about) = (job.id(), job.about());
-    let identity = job.identity(&about)?;
+    let (id, identity) = (job.id(), job.identity()?);
     if let Some(result) = run.job_result::<JobResult>(&id)? {
         if result.identity != identity {
             return Err(Error::Checkpoint {
@@ -272,7 +271,7 @@ fn finish(
         progress.skipped(&id, job.config.epochs);
         return Ok(result);
     }
-    let result = job.run(run, &about, identity, metrics, watched)?;
+    let result = job.run(run, &job.about(), identity, metrics, watched)?;
     run.finish_job(&id, &result)?;
     progress.finished(&id, &result);
     Ok(result)

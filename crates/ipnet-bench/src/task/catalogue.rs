@@ -177,9 +177,24 @@ impl TaskName {
         if self == Self::Steering {
             return Ok(Box::new(steering(data, recordings)?));
         }
-        let frames = self.frames(data, recordings)?;
-        let direction = self.direction();
-        Ok(Box::new(Classification::new(self.name(), frames, direction, VALIDATION_SHARE, VALIDATION_SEED)?))
+        Ok(Box::new(self.whole(self.frames(data, recordings)?)?))
+    }
+
+    /// The task on its clips `frames` (see [`TaskName::frames`]), cut into the data set's own parts.
+    ///
+    /// # Errors
+    /// An empty part.
+    pub fn whole(self, frames: FrameSet) -> Result<Classification> {
+        Classification::new(self.name(), frames, self.direction(), VALIDATION_SHARE, VALIDATION_SEED)
+    }
+
+    /// The task whose [`TaskName::frames`] are this one's too; none for drives, which are no clips.
+    pub fn framed_as(self) -> Option<Self> {
+        match self {
+            Self::Gestures22Keep | Self::Gestures22Flip => Some(Self::Gestures11),
+            Self::Steering => None,
+            _ => Some(self),
+        }
     }
 
     /// The task on one fold of its clips (see [`TaskName::frames`]).

@@ -5,7 +5,7 @@
 //! a network that treats frames alone and averages cannot tell the two apart when polarities are merged.
 
 use super::warp::Warp;
-use super::{Augment, Batch, Fold, FrameSet, Splits, Task};
+use super::{Augment, Batch, Fold, FrameSet, INPUT_OF_COUNT, Splits, Task};
 use crate::run::DataSource;
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
@@ -114,15 +114,7 @@ impl Classification {
     }
 
     /// Writes one sample as input values: `ln(1 + count)` of the source pixels, into `out[t][b]`.
-    fn write(
-        &self,
-        sample: usize,
-        sources: &[Option<usize>],
-        batch: usize,
-        index: usize,
-        out: &mut [f32],
-        table: &[f32; 256],
-    ) {
+    fn write(&self, sample: usize, sources: &[Option<usize>], batch: usize, index: usize, out: &mut [f32]) {
         let [steps, channels, height, width] = self.frames.shape;
         let (clip, backwards) = self.clip(sample);
         let counts = self.frames.clip(clip);
@@ -135,7 +127,7 @@ impl Classification {
                 let counts = &counts[(source * channels + from) * plane..][..plane];
                 let target = &mut out[((t * batch + index) * channels + channel) * plane..][..plane];
                 for (value, source) in target.iter_mut().zip(sources) {
-                    *value = source.map_or(0.0, |at| table[usize::from(counts[at])]);
+                    *value = source.map_or(0.0, |at| INPUT_OF_COUNT[usize::from(counts[at])]);
                 }
             }
         }
@@ -167,7 +159,6 @@ impl Task for Classification {
     fn batch(&self, samples: &[usize], augment: Option<Augment>) -> Result<Batch> {
         let [steps, channels, height, width] = self.frames.shape;
         let mut values = vec![0.0_f32; samples.len() * self.frames.clip_len()];
-        let table: [f32; 256] = std::array::from_fn(|count| (count as f32).ln_1p());
         let mut draws = augment.map(|augment| {
             (augment, Stream::named(augment.seed, "shift"), Stream::named(augment.seed, "warp"))
         });
@@ -181,7 +172,7 @@ impl Task for Classification {
                 Warp { shift, linear }.sources([height, width])
             });
             let sources = moved.as_deref().unwrap_or(&unmoved);
-            self.write(sample, sources, samples.len(), index, &mut values, &table);
+            self.write(sample, sources, samples.len(), index, &mut values);
         }
         if let Some(augment) = augment.filter(|augment| augment.drop_share > 0.0) {
             let mut stream = Stream::named(augment.seed, "drop");
@@ -208,13 +199,7 @@ impl Task for Classification {
 
     fn source(&self) -> DataSource {
         let fold = self.fold.map_or(String::new(), |fold| format!(".{fold}"));
-        DataSource {
-            name: format!("{}{fold}", self.frames.data),
-            sha256: self.sha256.clone(),
-            train: self.splits.train.len(),
-            validation: self.splits.validation.len(),
-            test: self.splits.test.len(),
-        }
+        self.splits.source(format!("{}{fold}", self.frames.data), &self.sha256)
     }
 
     fn window_s(&self) -> Option<f64> {

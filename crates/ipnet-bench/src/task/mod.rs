@@ -21,6 +21,7 @@ use crate::run::DataSource;
 use candle_core::Tensor;
 use ipnet_zoo::{InputShape, Readout};
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 /// Sample numbers of each part. Validation is cut from the official training part; no group (subject, recording) stands
 /// in two parts where the data set names groups.
@@ -34,6 +35,14 @@ pub struct Splits {
     pub test: Vec<usize>,
 }
 
+impl Splits {
+    /// What a manifest says of recordings called `name` with that hash, cut like this.
+    fn source(&self, name: String, sha256: &str) -> DataSource {
+        let [train, validation, test] = [&self.train, &self.validation, &self.test].map(Vec::len);
+        DataSource { name, sha256: sha256.to_owned(), train, validation, test }
+    }
+}
+
 /// Some samples as one tensor.
 #[derive(Debug)]
 pub struct Batch {
@@ -42,6 +51,10 @@ pub struct Batch {
     /// The samples' numbers.
     pub samples: Vec<usize>,
 }
+
+/// The input value `ln(1 + count)` of every count that a frame can hold.
+static INPUT_OF_COUNT: LazyLock<[f32; 256]> =
+    LazyLock::new(|| std::array::from_fn(|count| (count as f32).ln_1p()));
 
 /// What is done to training clips, drawn from `seed`.
 #[derive(Debug, Clone, Copy, PartialEq)]

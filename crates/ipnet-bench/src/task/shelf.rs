@@ -4,7 +4,7 @@ use super::{DataFolder, Fold, FrameSet, Task, TaskName};
 use crate::{Error, Result};
 use std::path::PathBuf;
 
-/// Loaded tasks by name and fold. All folds of a task are cut from clips that are decoded and framed once.
+/// Loaded tasks by name and fold. Clips are decoded and framed once, for all folds and for all tasks of the same frames.
 pub struct Shelf<'a> {
     data: Option<&'a DataFolder>,
     recordings: PathBuf,
@@ -26,15 +26,20 @@ impl<'a> Shelf<'a> {
         if self.get(name, fold).is_ok() {
             return Ok(());
         }
-        let task: Box<dyn Task> = match fold {
-            None => name.load(self.data, &self.recordings)?,
-            Some(fold) => {
-                let known = self.frames.iter().position(|(task, _)| *task == name);
+        let task: Box<dyn Task> = match (name.framed_as(), fold) {
+            (None, None) => name.load(self.data, &self.recordings)?,
+            (framed, fold) => {
+                let framed = framed.unwrap_or(name);
+                let known = self.frames.iter().position(|(task, _)| *task == framed);
                 let at = known.unwrap_or(self.frames.len());
                 if known.is_none() {
-                    self.frames.push((name, name.frames(self.data, &self.recordings)?));
+                    self.frames.push((framed, framed.frames(self.data, &self.recordings)?));
                 }
-                Box::new(name.fold(&self.frames[at].1, fold)?)
+                let frames = &self.frames[at].1;
+                Box::new(match fold {
+                    None => name.whole(frames.clone())?,
+                    Some(fold) => name.fold(frames, fold)?,
+                })
             }
         };
         self.tasks.push((name, fold, task));

@@ -13,7 +13,7 @@
 //! Design decision: networks are read at the last step ([`Readout::Last`]), for the angle is that of the last bin. So a
 //! network without memory is the published kind, which sees one bin, and what another gains over it is memory.
 
-use super::{Augment, Batch, Splits, Task};
+use super::{Augment, Batch, INPUT_OF_COUNT, Splits, Task};
 use crate::run::{DataSource, hash_bytes};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
@@ -267,7 +267,6 @@ impl Task for Steering {
     fn batch(&self, samples: &[usize], _augment: Option<Augment>) -> Result<Batch> {
         let [channels, height, width] = self.shape;
         let bin = channels * height * width;
-        let table: [f32; 256] = std::array::from_fn(|count| (count as f32).ln_1p());
         let mut values = vec![0.0_f32; self.steps * samples.len() * bin];
         for (index, &sample) in samples.iter().enumerate() {
             let Window { drive, last } = self.windows[sample];
@@ -275,7 +274,10 @@ impl Task for Steering {
             for t in 0..self.steps {
                 let counts = &self.drives[drive].frames[(first + t) * bin..][..bin];
                 let target = &mut values[(t * samples.len() + index) * bin..][..bin];
-                target.iter_mut().zip(counts).for_each(|(value, &count)| *value = table[usize::from(count)]);
+                target
+                    .iter_mut()
+                    .zip(counts)
+                    .for_each(|(value, &count)| *value = INPUT_OF_COUNT[usize::from(count)]);
             }
         }
         let shape = (self.steps, samples.len(), channels, height, width);
@@ -295,13 +297,7 @@ impl Task for Steering {
     }
 
     fn source(&self) -> DataSource {
-        DataSource {
-            name: self.data.clone(),
-            sha256: self.sha256.clone(),
-            train: self.splits.train.len(),
-            validation: self.splits.validation.len(),
-            test: self.splits.test.len(),
-        }
+        self.splits.source(self.data.clone(), &self.sha256)
     }
 
     fn readout(&self) -> Readout {

@@ -6,7 +6,7 @@ use super::lif::{LifBackward, LifForward, Neuron};
 use super::portable::{PortableF32, PortableF64};
 use super::thermal::{Backward, Forward, Packed};
 use super::vector::{Real, Simd};
-use crate::scan::check;
+use crate::scan::{check_lif, check_lif_gradient};
 use crate::{
     AlifConfig, Error, Result, ScanBackend, ScanShape, ThermalBackward, ThermalForward, ThermalScan,
 };
@@ -175,10 +175,7 @@ impl CpuBackend {
         decay: &[f32],
         out: &mut [f32],
     ) -> Result<()> {
-        config.validate()?;
-        check("x", x.len(), shape.elements())?;
-        check("decay", decay.len(), shape.channels)?;
-        check("out", out.len(), shape.elements())?;
+        check_lif(shape, config, x, decay, out)?;
         self.lif_forward(shape, config, LifInput { x, decay, state: None }, as_new(out), None);
         Ok(())
     }
@@ -198,12 +195,7 @@ impl CpuBackend {
         grad_x: &mut [f32],
         grad_decay: &mut [f32],
     ) -> Result<()> {
-        config.validate()?;
-        check("x", x.len(), shape.elements())?;
-        check("decay", decay.len(), shape.channels)?;
-        check("grad_out", grad_out.len(), shape.elements())?;
-        check("grad_x", grad_x.len(), shape.elements())?;
-        check("grad_decay", grad_decay.len(), shape.channels)?;
+        check_lif_gradient(shape, config, [x, grad_out], decay, grad_x, grad_decay)?;
         let grad =
             LifGrad { out: grad_out, final_state: None, x: as_new(grad_x), decay: grad_decay, state: None };
         self.lif_backward(shape, config, LifInput { x, decay, state: None }, grad);

@@ -5,7 +5,7 @@
 use super::variant::{SEGMENT, compile_source};
 use super::{CudaBackend, Kernels, fault, launch_config};
 use crate::cpu::LifNeuron;
-use crate::scan::check;
+use crate::scan::{check_lif, check_lif_gradient};
 use crate::{AlifConfig, Result, ScanShape};
 use cudarc::driver::{DeviceRepr, PushKernelArg};
 use cudarc::nvrtc::Ptx;
@@ -91,10 +91,7 @@ impl CudaBackend {
         decay: &[f32],
         out: &mut [f32],
     ) -> Result<()> {
-        config.validate()?;
-        check("x", x.len(), shape.elements())?;
-        check("decay", decay.len(), shape.channels)?;
-        check("out", out.len(), shape.elements())?;
+        check_lif(shape, config, x, decay, out)?;
         if shape.elements() == 0 {
             return Ok(());
         }
@@ -127,12 +124,7 @@ impl CudaBackend {
         grad_x: &mut [f32],
         grad_decay: &mut [f32],
     ) -> Result<()> {
-        config.validate()?;
-        check("x", x.len(), shape.elements())?;
-        check("decay", decay.len(), shape.channels)?;
-        check("grad_out", grad_out.len(), shape.elements())?;
-        check("grad_x", grad_x.len(), shape.elements())?;
-        check("grad_decay", grad_decay.len(), shape.channels)?;
+        check_lif_gradient(shape, config, [x, grad_out], decay, grad_x, grad_decay)?;
         if shape.elements() == 0 {
             grad_decay.fill(0.0);
             return Ok(());

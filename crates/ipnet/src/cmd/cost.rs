@@ -3,8 +3,8 @@
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use ipnet_bench::cost::{
-    AreaTechnology, DeviceEnergy, PUBLISHED_AREAS, PublishedPulse, Technology, area_table, energy_table,
-    placed, published_pulses, ratio_table, ratios, spatiotemporal,
+    AreaTechnology, DeviceEnergy, PUBLISHED_3D_RATIO, PUBLISHED_AREAS, PUBLISHED_LSTM_RATIO, PublishedPulse,
+    Technology, area_table, energy_table, placed, published_pulses, ratio_table, ratios,
 };
 use ipnet_device::{DeviceSet, preset_names};
 use ipnet_zoo::{InputShape, Memory, NetSpec, Network, OpCounts, Placement, TemporalNet};
@@ -75,9 +75,6 @@ struct Billed {
     parallel: OpCounts,
 }
 
-/// The abstract's ratios: memory power of an LSTM and of a parallel 3D convolution over that of the IP neurons.
-const PUBLISHED: [f64; 2] = [2_874.0, 90_920.0];
-
 impl Cost {
     /// Runs it.
     pub fn run(self) -> Result<ExitCode> {
@@ -109,7 +106,6 @@ impl Cost {
             let spec = NetSpec::plain(memory, placement);
             Ok(Network::new(&spec, input, self.classes, Some(&law), 1)?.op_counts()?)
         };
-        let plain = count(Memory::None, Placement::None)?;
         Ok(Billed {
             technology,
             own: DeviceEnergy::from_device(&set.name, &device, drive_v, self.firing),
@@ -117,8 +113,8 @@ impl Cost {
             slot_s: device.pulse.slot_s,
             ip: count(Memory::Ip, Placement::Sensor)?,
             lstm: count(Memory::Lstm, Placement::Head)?,
-            parallel: spatiotemporal(&plain),
-            plain,
+            parallel: count(Memory::Conv3d, Placement::All)?,
+            plain: count(Memory::None, Placement::None)?,
         })
     }
 
@@ -146,7 +142,7 @@ impl Cost {
         let all = [("lstm", &lstm), ("3d", &parallel)]
             .map(|(name, other)| (name, ratios(other, &ip, &technology, &pulses)));
         super::print_table(&ratio_table(&all)?, self.json);
-        for ((name, rows), published) in all.iter().zip(PUBLISHED) {
+        for ((name, rows), published) in all.iter().zip([PUBLISHED_LSTM_RATIO, PUBLISHED_3D_RATIO]) {
             let (low, high, nearest) = placed(rows, published).context("no ratio could be formed")?;
             eprintln!(
                 "{name} over ip: {low:.3} to {high:.0}; published {published}; nearest {:.0}: {}, pulses of {}",

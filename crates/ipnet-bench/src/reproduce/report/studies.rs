@@ -167,18 +167,21 @@ impl Maker<'_> {
     }
 }
 
+/// Each item once, in order of appearance.
+fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
+    items.fold(Vec::new(), |mut known, item| {
+        if !known.contains(&item) {
+            known.push(item);
+        }
+        known
+    })
+}
+
 /// One row per network, one column per condition without a level.
 fn controls(rows: &[&ConditionRow]) -> Result<Table> {
-    let mut names: Vec<&str> = Vec::new();
-    let mut networks: Vec<String> = Vec::new();
-    for row in rows.iter().filter(|row| row.condition.level().is_none()) {
-        if !names.contains(&row.condition.name()) {
-            names.push(row.condition.name());
-        }
-        if !networks.contains(&row.label()) {
-            networks.push(row.label());
-        }
-    }
+    let plain = || rows.iter().filter(|row| row.condition.level().is_none());
+    let names = distinct(plain().map(|row| row.condition.name()));
+    let networks = distinct(plain().map(|row| row.label()));
     let head = std::iter::once("network").chain(names.iter().copied());
     let mut table = Table::new(head);
     for network in &networks {
@@ -193,12 +196,8 @@ fn controls(rows: &[&ConditionRow]) -> Result<Table> {
 
 /// One curve per network over the levels of a condition.
 fn curves(rows: &[&ConditionRow], condition: &str, title: &str, x_label: &str) -> Curves {
-    let mut networks: Vec<String> = Vec::new();
-    for row in rows.iter().filter(|row| row.condition.name() == condition) {
-        if !networks.contains(&row.label()) {
-            networks.push(row.label());
-        }
-    }
+    let networks =
+        distinct(rows.iter().filter(|row| row.condition.name() == condition).map(|row| row.label()));
     let curve = |network: &String| {
         let of_network = rows.iter().filter(|row| row.label() == *network);
         // A network as it was trained is the point without noise.

@@ -87,13 +87,14 @@ fn test_job(run: &RunDir, job: &Job<'_>, conditions: &[Condition]) -> Result<Vec
     let applying: Vec<Condition> = applying.collect();
     let path = run.checkpoint_path(&id)?;
     let kept = format!("{id}.conditions");
-    let checkpoint = Checkpoint::load(&path)?;
-    let identity = hash_bytes(format!("{} {applying:?}", checkpoint.meta.identity).as_bytes());
+    let identity = hash_bytes(format!("{} {applying:?}", job.identity()?).as_bytes());
     if let Some(tested) = run.job_result::<Tested>(&kept)?
         && tested.identity == identity
     {
         return Ok(applying.into_iter().zip(tested.scores).collect());
     }
+    let checkpoint = Checkpoint::load(&path)?;
+    checkpoint.expect_identity(&path, &job.identity()?)?;
     let mut scores = Vec::new();
     for &condition in &applying {
         let task = Altered { task: job.task, condition };
