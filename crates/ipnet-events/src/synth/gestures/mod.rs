@@ -37,6 +37,9 @@ const GAP_US: u64 = 200_000;
 /// Time of the first picture \[us\]; the official recordings do not start at 0 either.
 const START_US: u64 = 1_000_000;
 
+/// Raised when the same [`GestureSpec`] gives other recordings, so that kept ones are not taken for new ones.
+pub const REVISION: u32 = 2;
+
 /// What to generate.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct GestureSpec {

@@ -6,6 +6,10 @@
 //! Clockwise is as the camera sees it. Design decision: clockwise and counter-clockwise visit the same poses, and the
 //! class "other" is made of pieces of the named ones (a circle that reverses, both arms at once), so that single frames
 //! do not decide between them.
+//!
+//! No stroke runs the same in both directions, as a person's does not: hands fall faster than they rise, meet faster than they part,
+//! and arms roll forwards, all but a few people's. A clip backwards is another movement, and none but the order of its frames says
+//! so. How much faster is assumed ([`HASTE`]).
 
 use ipnet_rng::Stream;
 use std::f64::consts::{PI, TAU};
@@ -42,6 +46,10 @@ pub(super) struct Motion {
 const SIDE: [f64; 2] = [-1.0, 1.0];
 const SHOULDER: f64 = 0.3;
 const OTHERS: usize = 8;
+/// The fast half of a stroke passes its middle (1 + HASTE) / (1 - HASTE) = 2.3 times as fast as the slow half. Assumed.
+const HASTE: f64 = 0.4;
+/// Of 1, the people who roll their arms towards themselves. Assumed.
+const BACKWARDS: f64 = 0.1;
 
 impl Motion {
     /// Draws a performance of class `class` (0..11) with a subject's factors on pace and size.
@@ -80,11 +88,11 @@ impl Motion {
             0 => self.clap(&mut hands, phase),
             1 => self.wave(&mut hands, 0, phase),
             2 => self.wave(&mut hands, 1, phase),
-            3 => self.circle(&mut hands, 0, -phase),
-            4 => self.circle(&mut hands, 0, phase),
-            5 => self.circle(&mut hands, 1, -phase),
-            6 => self.circle(&mut hands, 1, phase),
-            7 => self.roll(&mut hands, self.turn * phase),
+            3 => self.circle(&mut hands, 0, falling(-1.0, phase)),
+            4 => self.circle(&mut hands, 0, falling(1.0, phase)),
+            5 => self.circle(&mut hands, 1, falling(-1.0, phase)),
+            6 => self.circle(&mut hands, 1, falling(1.0, phase)),
+            7 => self.roll(&mut hands, phase),
             8 => self.drums(&mut hands, phase, t_s),
             9 => self.guitar(&mut hands, phase, t_s),
             _ => {
@@ -117,7 +125,7 @@ impl Motion {
     }
 
     fn clap(&self, hands: &mut Hands, phase: f64) {
-        let open = 0.03 + 0.36 * self.size * (0.5 - 0.5 * phase.cos()).powf(0.7);
+        let open = 0.03 + 0.36 * self.size * (0.5 - 0.5 * hasty(phase, 1.5 * PI).cos()).powf(0.7);
         for (i, side) in SIDE.iter().enumerate() {
             let lift = 0.06 * self.style[2] * (0.5 * phase).sin() * side;
             hands.at[i] = self.moved([side * open, -0.28 + 0.2 * self.style[3] + lift, 0.55]);
@@ -126,6 +134,7 @@ impl Motion {
     }
 
     fn wave(&self, hands: &mut Hands, i: usize, phase: f64) {
+        let phase = hasty(phase, 0.0);
         let x = SHOULDER + 0.3 + 0.3 * self.size * phase.sin();
         let y = 0.42 + 0.15 * self.style[2] - 0.1 * phase.sin().abs();
         hands.at[i] = self.moved([SIDE[i] * x, y, 0.3]);
@@ -141,7 +150,10 @@ impl Motion {
         hands.elbow_out[i] = 0.2;
     }
 
-    fn roll(&self, hands: &mut Hands, angle: f64) {
+    /// Over the top away from the person, or towards them.
+    fn roll(&self, hands: &mut Hands, phase: f64) {
+        let backwards = self.style[3] > 1.0 - 2.0 * BACKWARDS;
+        let angle = if backwards { phase } else { -phase };
         for (i, side) in SIDE.iter().enumerate() {
             let a = angle + if i == 0 { 0.0 } else { PI };
             let radius = 0.17 + 0.05 * self.size;
@@ -155,7 +167,7 @@ impl Motion {
         let together = self.style[2] > 0.7;
         for (i, side) in SIDE.iter().enumerate() {
             let a = phase + if i == 1 && !together { PI } else { 0.0 };
-            let lift = 0.5 + 0.5 * (a + 0.6 * a.sin()).sin();
+            let lift = 0.5 + 0.5 * hasty(a, PI).sin();
             let roam = 0.12 * (1.3 * t_s + self.start + i as f64).sin();
             let x = side * (0.26 + 0.1 * self.style[3]) + roam;
             hands.at[i] = self.moved([x, -0.5 + 0.36 * self.size * lift, 0.55]);
@@ -165,7 +177,7 @@ impl Motion {
 
     fn guitar(&self, hands: &mut Hands, phase: f64, t_s: f64) {
         let (strum, neck) = if self.style[2] > 0.8 { (1, 0) } else { (0, 1) };
-        let swing = 0.27 * self.size * phase.sin();
+        let swing = 0.27 * self.size * hasty(phase, PI).sin();
         hands.at[strum] = self.moved([SIDE[strum] * 0.08 - 0.3 * swing, -0.52 + swing, 0.38]);
         let slide = 0.1 * (2.1 * t_s + self.start).sin();
         hands.at[neck] =
@@ -183,8 +195,9 @@ impl Motion {
             0 => self.circle(hands, arm, self.start + 1.7 * PI * swing.sin()),
             // Both arms circle, mirrored.
             1 => {
-                self.circle(hands, 0, self.turn * phase);
-                self.circle(hands, 1, PI - self.turn * phase);
+                let angle = falling(self.turn, phase);
+                self.circle(hands, 0, angle);
+                self.circle(hands, 1, PI - angle);
             }
             // Both hands wave.
             2 => {
@@ -194,7 +207,7 @@ impl Motion {
             // Boxing.
             3 => {
                 for (i, side) in SIDE.iter().enumerate() {
-                    let a = phase + if i == 1 { PI } else { 0.0 };
+                    let a = hasty(phase + if i == 1 { PI } else { 0.0 }, 0.0);
                     let reach = 0.35 + 0.5 * a.sin().max(0.0);
                     hands.at[i] = self.moved([side * (0.2 - 0.15 * a.sin().max(0.0)), -0.1, reach]);
                 }
@@ -222,7 +235,7 @@ impl Motion {
             // Arms that open and close in front of the chest, as in clapping, but never meet.
             _ => {
                 for (i, side) in SIDE.iter().enumerate() {
-                    let open = 0.35 + 0.3 * self.size * phase.sin();
+                    let open = 0.35 + 0.3 * self.size * hasty(phase, PI).sin();
                     hands.at[i] = self.moved([side * open, 0.1 * self.style[3], 0.5]);
                     hands.elbow_out[i] = 0.6;
                 }
@@ -233,6 +246,17 @@ impl Motion {
     fn moved(&self, at: Vec3) -> Vec3 {
         [at[0] + self.offset[0], at[1] + self.offset[1], at[2] + self.offset[2]]
     }
+}
+
+/// `phase` with the same turns that is fastest where it is `at`.
+fn hasty(phase: f64, at: f64) -> f64 {
+    phase + HASTE * (phase - at).sin()
+}
+
+/// The angle of a circle that is turned in the direction of `sense` (1 or -1) and is fastest where it falls: at pi where the angle
+/// grows, at 0 where it shrinks.
+fn falling(sense: f64, phase: f64) -> f64 {
+    sense * hasty(phase, if sense > 0.0 { PI } else { 0.0 })
 }
 
 /// Arms hanging down.
@@ -253,4 +277,58 @@ pub(super) fn mix(a: &Hands, b: &Hands, weight: f64) -> Hands {
 pub(super) fn smooth(x: f64) -> f64 {
     let x = x.clamp(0.0, 1.0);
     x * x * (3.0 - 2.0 * x)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seconds in which `height` falls, of those in which it moves, over whole turns at 1000 steps each.
+    fn share_of_falling(height: impl Fn(f64) -> f64) -> f64 {
+        let steps = (0..1000).map(|step| TAU * f64::from(step) / 1000.0);
+        let falls = steps.filter(|phase| height(phase + TAU / 1000.0) < height(*phase)).count();
+        falls as f64 / 1000.0
+    }
+
+    /// The fast half of a turn ends where `phase + HASTE sin(phase) = pi / 2`, counted from the fast point: it lasts `phase / pi`
+    /// of the turn.
+    #[test]
+    fn a_stroke_takes_less_time_down_than_up() {
+        let mut end = PI / 2.0;
+        for _ in 0..50 {
+            end = PI / 2.0 - HASTE * end.sin();
+        }
+        let expected = end / PI;
+        assert!(expected < 0.4);
+        for sense in [1.0, -1.0] {
+            let share = share_of_falling(|phase| falling(sense, phase).sin());
+            assert!((share - expected).abs() < 2e-3, "{sense}: {share}, {expected}");
+        }
+        let share = share_of_falling(|phase| hasty(phase, PI).sin());
+        assert!((share - expected).abs() < 2e-3, "{share}, {expected}");
+    }
+
+    /// Backwards in time a class is not what it was: no shift in time puts the reversed path of the hands on the path itself.
+    #[test]
+    fn no_movement_is_its_own_reversal() {
+        for class in 0..10 {
+            let mut motion = Motion::draw(&mut Stream::named(1, "motion"), class, 1.0, 1.0);
+            (motion.jitter.0, motion.fidget.0, motion.rate_hz) = (0.0, 0.0, 1.0);
+            let path: Vec<Hands> = (0..100).map(|step| motion.hands(f64::from(step) / 100.0)).collect();
+            let distance = |a: &Hands, b: &Hands| {
+                let both = a.at.iter().flatten().zip(b.at.iter().flatten());
+                both.map(|(a, b)| (a - b).powi(2)).sum::<f64>()
+            };
+            let between = |pairs: &dyn Fn(usize) -> (usize, usize)| {
+                let squares = (0..100).map(pairs).map(|(a, b)| distance(&path[a], &path[b]));
+                (squares.sum::<f64>() / 100.0).sqrt()
+            };
+            let nearest = (0..100)
+                .map(|shift| between(&|step| (step, (100 + shift - step) % 100)))
+                .fold(f64::INFINITY, f64::min);
+            // For scale: how far the hands get in a quarter of a turn.
+            let scale = between(&|step| (step, (step + 25) % 100));
+            assert!(nearest > 0.05 * scale, "{class}: {nearest} of {scale}");
+        }
+    }
 }
