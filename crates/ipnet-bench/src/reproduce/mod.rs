@@ -134,7 +134,7 @@ pub fn reproduce(plan: &Plan) -> Result<Summary> {
     let real_clips = real_clips::told(&run, &memories, plan.data.as_ref())?;
     let under = match plan.tier {
         Tier::Quick => Vec::new(),
-        Tier::Standard => test_conditions(&run, &memories, &Condition::all(), plan.threads)?,
+        Tier::Standard | Tier::Full => test_conditions(&run, &memories, &Condition::all(), plan.threads)?,
     };
     if !under.is_empty() {
         run.write_table("conditions", &conditions_table(&under)?)?;

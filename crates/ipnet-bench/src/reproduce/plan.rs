@@ -3,9 +3,9 @@
 //! Design decision: a comparison that is asked first is trained first, and seeds vary slowest within it, so that a run that is
 //! stopped early is a comparison of all networks on fewer seeds.
 
-use crate::Result;
 use crate::study::JobDevice;
-use crate::task::{DataFolder, TaskName};
+use crate::task::{DataFolder, ENVIRONMENT, TaskName};
+use crate::{Error, Result};
 use ipnet_device::{DeviceSet, preset_names};
 use ipnet_zoo::{Backbone, Firing, Memory, NetSpec, Placement};
 
@@ -16,17 +16,20 @@ pub enum Tier {
     Quick,
     /// At most three hours on two cores.
     Standard,
+    /// Everything on the official recordings: days of a large machine.
+    Full,
 }
 
 impl Tier {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Quick, Self::Standard];
+    pub const ALL: [Self; 3] = [Self::Quick, Self::Standard, Self::Full];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Quick => "quick",
             Self::Standard => "standard",
+            Self::Full => "full",
         }
     }
 
@@ -35,6 +38,7 @@ impl Tier {
         match self {
             Self::Quick => 2,
             Self::Standard => 3,
+            Self::Full => 5,
         }
     }
 }
@@ -61,14 +65,16 @@ pub(super) struct Comparison {
     pub left_out: Vec<String>,
 }
 
-/// The ResNet-LSTM that the paper steers against: the published ResNet-32, half as wide to train on a processor.
+/// The ResNet-LSTM that the paper steers against: the published ResNet-32 with an LSTM before its readout.
 const RESNET_LSTM: NetSpec = NetSpec {
     backbone: Backbone::Resnet32,
-    width: Some(8),
+    width: None,
     memory: Memory::Lstm,
     placement: Placement::Head,
     firing: Firing::Expected,
 };
+/// The same, half as wide, to train on a processor.
+const NARROW_RESNET_LSTM: NetSpec = NetSpec { width: Some(8), ..RESNET_LSTM };
 
 /// What the length of a slot is multiplied with.
 pub(super) const SLOT_FACTORS: [f64; 4] = [0.25, 0.5, 2.0, 4.0];
@@ -76,7 +82,7 @@ pub(super) const SLOT_FACTORS: [f64; 4] = [0.25, 0.5, 2.0, 4.0];
 /// The comparisons of `tier` that the recordings in `data` allow, with `set` as the device of the neurons.
 ///
 /// # Errors
-/// A device that cannot be reduced.
+/// A device that cannot be reduced; for the full tier, official recordings that are not there.
 pub(super) fn comparisons(tier: Tier, data: Option<&DataFolder>, set: &DeviceSet) -> Result<Vec<Comparison>> {
     use Memory::*;
     let main = JobDevice::new(&set.name, set)?;
@@ -101,7 +107,11 @@ pub(super) fn comparisons(tier: Tier, data: Option<&DataFolder>, set: &DeviceSet
         .then(|| memories(TaskName::DigitsInTime20, few.clone()));
     Ok(match tier {
         Tier::Quick => std::iter::once(memories(TaskName::Gestures11, few)).chain(digits).collect(),
-        Tier::Standard => {
+        Tier::Standard | Tier::Full => {
+            let full = tier == Tier::Full;
+            if full {
+                require_official(data)?;
+            }
             let ip = NetSpec::plain(Ip, Placement::Sensor);
             let mut rivals = few.clone();
             rivals.extend(plain(&[
@@ -114,14 +124,17 @@ pub(super) fn comparisons(tier: Tier, data: Option<&DataFolder>, set: &DeviceSet
             ]));
             let elsewhere = [Placement::Stage1, Placement::Stage2, Placement::Head, Placement::All];
             let elsewhere = plain(&elsewhere.map(|placement| (Ip, placement)));
+            let resnet = if full { RESNET_LSTM } else { NARROW_RESNET_LSTM };
             let first = [
                 memories(TaskName::Gestures22Merge, few.clone()),
                 memories(TaskName::Gestures22Flip, few.clone()),
-                memories(TaskName::Steering, [few.clone(), vec![RESNET_LSTM]].concat()),
+                memories(TaskName::Steering, [few.clone(), vec![resnet]].concat()),
                 memories(TaskName::Gestures22Flip, rivals.clone()),
                 memories(TaskName::Gestures22Flip, elsewhere),
                 memories(TaskName::GestureChains, few.clone()),
             ];
+            let more = if full { vec![TaskName::Gestures22Keep, TaskName::Digits10] } else { Vec::new() };
+            let more = more.into_iter().map(|task| memories(task, few.clone()));
             let last = [
                 memories(TaskName::Gestures11, rivals),
                 slots(set, vec![ip])?,
@@ -133,9 +146,19 @@ pub(super) fn comparisons(tier: Tier, data: Option<&DataFolder>, set: &DeviceSet
                     left_out: Vec::new(),
                 },
             ];
-            first.into_iter().chain(digits).chain(last).collect()
+            first.into_iter().chain(digits).chain(more).chain(last).collect()
         }
     })
+}
+
+/// That `data` holds the official recordings.
+fn require_official(data: Option<&DataFolder>) -> Result<()> {
+    let folder = data.ok_or_else(|| Error::Argument {
+        what: format!("tier {}", Tier::Full.name()),
+        expected: format!("official recordings in --data or {ENVIRONMENT}"),
+        found: "no folder".into(),
+    })?;
+    folder.require_official()
 }
 
 /// `networks` with slots as they are, shorter and longer. A slot too short for its pulses, or so short that they heat the junction
@@ -172,12 +195,20 @@ mod tests {
     #[test]
     fn every_network_of_every_tier_makes_sense() {
         let set = DeviceSet::load("default").unwrap();
-        for tier in Tier::ALL {
+        for tier in [Tier::Quick, Tier::Standard] {
             let all = comparisons(tier, Option::None, &set).unwrap();
             assert!(!all.is_empty());
             assert!(all.iter().flat_map(|one| &one.networks).all(|spec| spec.validate().is_ok()));
             assert!(all.iter().all(|one| one.task != TaskName::DigitsInTime20), "there are no digits");
         }
+    }
+
+    /// The full tier is made of official recordings: it starts with nothing less.
+    #[test]
+    fn the_full_tier_is_refused_without_recordings() {
+        let set = DeviceSet::load("default").unwrap();
+        let message = comparisons(Tier::Full, Option::None, &set).unwrap_err().to_string();
+        assert!(message.contains("tier full") && message.contains(ENVIRONMENT), "{message}");
     }
 
     /// A longer slot forgets more: the decay of every pole falls.

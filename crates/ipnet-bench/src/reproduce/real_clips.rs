@@ -4,7 +4,7 @@ use crate::Result;
 use crate::run::RunDir;
 use crate::study::{Job, label, sim_to_real};
 use crate::table::Table;
-use crate::task::{DataFolder, TaskName};
+use crate::task::{DataFolder, SYNTHETIC, TaskName};
 
 /// What networks tell of real clips.
 pub(super) struct RealClips {
@@ -14,13 +14,14 @@ pub(super) struct RealClips {
     pub right: Table,
 }
 
-/// The real gesture clips in `data`, told by each of the finished `jobs` of the gestures task; none without either.
+/// The real gesture clips in `data`, told by each of the finished `jobs` that were trained on synthetic gestures; none without
+/// either.
 pub(super) fn told(run: &RunDir, jobs: &[Job<'_>], data: Option<&DataFolder>) -> Result<Option<RealClips>> {
     let Some(folder) = data.and_then(|data| data.dvs_gesture.as_deref()) else { return Ok(None) };
-    let jobs: Vec<&Job<'_>> =
-        jobs.iter().filter(|job| job.task.name() == TaskName::Gestures11.name()).collect();
+    let synthetic =
+        |job: &&Job<'_>| job.task.name() == TaskName::Gestures11.name() && job.task.data() == SYNTHETIC;
     let mut found: Option<RealClips> = None;
-    for job in jobs {
+    for job in jobs.iter().filter(synthetic) {
         let clips = sim_to_real(&run.checkpoint_path(&job.id())?, folder)?;
         let right = (0..clips.rows().len()).filter(|&row| clips.cell(row, "right") == Some("1")).count();
         let all = found.get_or_insert_with(|| RealClips {

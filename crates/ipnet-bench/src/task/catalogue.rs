@@ -1,6 +1,9 @@
 //! The tasks by name, and the recordings they are made of.
 
-use super::{Classification, Direction, Fold, FrameSet, Framing, Steering, Task, Windows, chains, drives};
+use super::{
+    Classification, DataFolder, Direction, ENVIRONMENT, Fold, FrameSet, Framing, Steering, Task, Windows,
+    chains, drives,
+};
 use crate::run::write_atomic;
 use crate::table::Table;
 use crate::train::TrainConfig;
@@ -8,63 +11,9 @@ use crate::{Error, Result};
 use ipnet_events::datasets::{DvsGesture, NMnist};
 use ipnet_events::represent::Polarities;
 use ipnet_events::synth::driving::DrivingSpec;
-use ipnet_events::synth::gestures::{GestureSpec, generate};
+use ipnet_events::synth::gestures::{GestureSpec, REVISION, generate};
 use ipnet_events::{Dataset, Part};
-use std::path::{Path, PathBuf};
-
-/// The environment variable that names the folder of real recordings where `--data` does not.
-pub const ENVIRONMENT: &str = "IPNET_DATA";
-
-/// A folder of real recordings and what was found in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DataFolder {
-    /// N-MNIST in its official layout (`Train/<digit>/*.bin`).
-    pub nmnist: Option<PathBuf>,
-    /// DVS128 Gesture recordings with their label files.
-    pub dvs_gesture: Option<PathBuf>,
-    /// DDD-20 recordings (`<day>/rec<time>.hdf5`).
-    pub ddd20: Option<PathBuf>,
-}
-
-impl DataFolder {
-    /// Looks for the data sets below `root`.
-    ///
-    /// # Errors
-    /// No such folder, and a folder in which none of them is found.
-    pub fn open(root: &Path) -> Result<Self> {
-        let first = |names: &[&str]| names.iter().map(|name| root.join(name)).find(|path| path.is_dir());
-        let refuse = |found: &str| Error::Argument {
-            what: format!("data folder {}", root.display()),
-            expected:
-                "a folder that holds nmnist/Train/<digit>/*.bin, dvs_gesture/*.aedat or ddd20/<day>/*.hdf5"
-                    .into(),
-            found: found.into(),
-        };
-        if !root.is_dir() {
-            return Err(refuse(if root.exists() { "a file" } else { "nothing of that name" }));
-        }
-        let found = Self {
-            nmnist: first(&["nmnist", "NMNIST", "N-MNIST"]),
-            dvs_gesture: first(&["dvs_gesture", "DvsGesture", "DVSGesture"]),
-            ddd20: first(&["ddd20", "DDD20", "DDD-20"]),
-        };
-        if found.nmnist.is_none() && found.dvs_gesture.is_none() && found.ddd20.is_none() {
-            return Err(refuse("none of them"));
-        }
-        Ok(found)
-    }
-
-    /// The folder that `argument` names, else the environment; none where neither does.
-    pub fn from_argument(argument: Option<&Path>) -> Result<Option<Self>> {
-        match argument {
-            Some(path) => Self::open(path).map(Some),
-            None => std::env::var_os(ENVIRONMENT)
-                .filter(|value| !value.is_empty())
-                .map(|value| Self::open(Path::new(&value)))
-                .transpose(),
-        }
-    }
-}
+use std::path::Path;
 
 /// A task of the catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +59,7 @@ impl TaskName {
     /// What it is, in a line.
     pub fn description(self) -> &'static str {
         match self {
-            Self::Gestures11 => "Eleven gestures, synthetic recordings",
+            Self::Gestures11 => "Eleven gestures (all of DVS Gesture in --data, else synthetic)",
             Self::Gestures22Keep => {
                 "Gestures and their time reversals, 22 classes, polarity as it is: a static cue remains"
             }
@@ -169,7 +118,7 @@ impl TaskName {
         Self::Steering,
     ];
 
-    /// Loads the task with the data set's own parts. Gestures are synthetic recordings, made once below `recordings`.
+    /// Loads the task with the data set's own parts. Synthetic recordings are made once, below `recordings`.
     ///
     /// # Errors
     /// Digits in time without N-MNIST in `data`, and the loaders' errors.
@@ -212,9 +161,9 @@ impl TaskName {
     /// As [`TaskName::load`].
     pub fn frames(self, data: Option<&DataFolder>, recordings: &Path) -> Result<FrameSet> {
         match (self, data.and_then(|data| data.nmnist.as_deref())) {
-            (Self::Gestures22Merge, _) => synthetic_gestures(recordings, Polarities::Merged),
+            (Self::Gestures22Merge, _) => gestures(data, recordings, Polarities::Merged),
             (Self::Gestures11 | Self::Gestures22Keep | Self::Gestures22Flip, _) => {
-                synthetic_gestures(recordings, Polarities::Both)
+                gestures(data, recordings, Polarities::Both)
             }
             (Self::Digits10 | Self::DigitsInTime20, Some(folder)) => digits(folder),
             (Self::Digits10 | Self::DigitsInTime20, None) => Err(Error::Argument {
@@ -249,6 +198,9 @@ const VALIDATION_SEED: u64 = 2024;
 /// Seed of the synthetic recordings: the same people and lights in every run.
 const GESTURE_SEED: u64 = 128;
 
+/// What tables call recordings of gestures that the program made itself.
+pub(crate) const SYNTHETIC: &str = "synthetic";
+
 /// Frames per clip in all tasks.
 const STEPS: usize = 16;
 
@@ -258,7 +210,7 @@ fn gesture_recordings(recordings: &Path) -> Result<DvsGesture> {
     let folder = recordings.join("gestures");
     let spec = GestureSpec { seed: GESTURE_SEED, ..GestureSpec::default() };
     let (note, recipe) =
-        (recordings.join("gestures.made"), format!("{spec:?} {}\n", env!("CARGO_PKG_VERSION")));
+        (recordings.join("gestures.made"), format!("{spec:?} {REVISION} {}\n", env!("CARGO_PKG_VERSION")));
     if std::fs::read_to_string(&note).ok().as_ref() != Some(&recipe) {
         generate(&spec, &folder)?;
         write_atomic(&note, recipe.as_bytes())?;
@@ -276,25 +228,37 @@ pub(crate) fn dvs_gesture_frames(dataset: &DvsGesture) -> Result<FrameSet> {
     FrameSet::load(dataset, gesture_framing(Polarities::Both), &|| ())
 }
 
-/// Synthetic gestures, read back.
-fn synthetic_gestures(recordings: &Path, polarities: Polarities) -> Result<FrameSet> {
-    let mut frames = FrameSet::load(&gesture_recordings(recordings)?, gesture_framing(polarities), &|| ())?;
-    frames.data = "synthetic".into();
-    Ok(frames)
-}
-
-/// Chains of real gestures where `data` holds all of DVS128 Gesture, else of synthetic ones.
-fn gesture_chains(data: Option<&DataFolder>, recordings: &Path) -> Result<FrameSet> {
+/// The recordings of gestures: the official ones where `data` holds all of them, else synthetic ones made below `recordings`;
+/// and whether they are synthetic.
+fn recorded_gestures(data: Option<&DataFolder>, recordings: &Path) -> Result<(DvsGesture, bool)> {
     if let Some(folder) = data.and_then(|data| data.dvs_gesture.as_deref()) {
-        let dataset = DvsGesture::open(folder)?;
-        if dataset.completeness()?.missing.is_empty() {
-            dataset.require_complete()?;
-            return chains::chain_frames(dataset, STEPS);
+        let official = DvsGesture::open(folder)?;
+        if official.completeness()?.missing.is_empty() {
+            official.require_complete()?;
+            return Ok((official, false));
         }
     }
-    let mut frames = chains::chain_frames(gesture_recordings(recordings)?, STEPS)?;
-    frames.data = "synthetic".into();
-    Ok(frames)
+    Ok((gesture_recordings(recordings)?, true))
+}
+
+/// Gestures as frames of equal times.
+fn gestures(data: Option<&DataFolder>, recordings: &Path, polarities: Polarities) -> Result<FrameSet> {
+    let (dataset, synthetic) = recorded_gestures(data, recordings)?;
+    Ok(named(FrameSet::load(&dataset, gesture_framing(polarities), &|| ())?, synthetic))
+}
+
+/// Chains of gestures as frames of equal times.
+fn gesture_chains(data: Option<&DataFolder>, recordings: &Path) -> Result<FrameSet> {
+    let (dataset, synthetic) = recorded_gestures(data, recordings)?;
+    Ok(named(chains::chain_frames(dataset, STEPS)?, synthetic))
+}
+
+/// The clips, called synthetic if they are: their files have the layout, and so the name, of the official ones.
+fn named(mut frames: FrameSet, synthetic: bool) -> FrameSet {
+    if synthetic {
+        frames.data = SYNTHETIC.into();
+    }
+    frames
 }
 
 /// The synthetic drives, by day and by night in turn: the same in every run.

@@ -4,14 +4,16 @@ mod catalogue;
 mod chains;
 mod classify;
 mod drives;
+mod folder;
 mod frames;
 mod shelf;
 mod steering;
 mod warp;
 
-pub(crate) use catalogue::dvs_gesture_frames;
-pub use catalogue::{DataFolder, ENVIRONMENT, TaskName, dvs_gesture_clips};
+pub(crate) use catalogue::{SYNTHETIC, dvs_gesture_frames};
+pub use catalogue::{TaskName, dvs_gesture_clips};
 pub use classify::{Classification, Direction};
+pub use folder::{DataFolder, ENVIRONMENT};
 pub use frames::{Fold, FrameSet, Framing};
 pub use shelf::Shelf;
 pub use steering::{Drive, DriveBin, Steering, SteeringErrors, Windows};

@@ -10,8 +10,8 @@ use std::process::ExitCode;
 
 /// Train the networks of the comparison and write tables, figures and a report
 ///
-/// Runs on recordings that the program makes itself (eleven gestures, written and read in the official file layout),
-/// and on real ones where it finds them. A run that was stopped goes on where it was when the same command is given
+/// Runs on recordings that the program makes itself (gestures, written and read in the official file layout, and drives),
+/// and on real ones where it finds them: N-MNIST in part or whole, DVS128 Gesture and DDD-20. A run that was stopped goes on where it was when the same command is given
 /// again.
 #[derive(Args)]
 pub struct Reproduce {
@@ -25,7 +25,7 @@ pub struct Reproduce {
     /// MTJ parameter set of the neurons: a preset's name (see `ipnet device list`) or a TOML file
     #[arg(long, value_name = "SET", default_value = "default")]
     device: String,
-    /// Number of seeds each network is trained from [default: 2 in the quick tier, 3 in the standard one]
+    /// Number of seeds each network is trained from [default: 2 in the quick tier, 3 in the standard one, 5 in the full one]
     #[arg(long, value_name = "N", value_parser = super::at_least_one)]
     seeds: Option<usize>,
     /// Networks trained side by side, one thread each; no result depends on it [default: number of cores]
@@ -49,6 +49,8 @@ enum TierName {
     Quick,
     /// At most three hours on two cores: all memories and placements, more tasks and seeds, the studies
     Standard,
+    /// The same and more on the official recordings, with the published ResNet-32, from five seeds: days of a large machine
+    Full,
 }
 
 impl Reproduce {
@@ -57,6 +59,7 @@ impl Reproduce {
         let tier = match self.tier {
             TierName::Quick => Tier::Quick,
             TierName::Standard => Tier::Standard,
+            TierName::Full => Tier::Full,
         };
         let seeds = self.seeds.unwrap_or(tier.seeds());
         let data = DataFolder::from_argument(self.data.as_deref())?;
