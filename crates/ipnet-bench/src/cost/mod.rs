@@ -19,6 +19,7 @@
 mod area;
 mod bill;
 mod camera;
+mod counter;
 mod device;
 mod measured;
 mod ratio;
@@ -31,6 +32,7 @@ pub use area::{
 };
 pub use bill::{Bill, Placing, Store, bill};
 pub use camera::{PUBLISHED_CAMERAS, PublishedCamera, camera_table};
+pub use counter::{EnergyCounter, POWERCAP, Reading};
 pub use device::{DeviceEnergy, PublishedPulse, published_pulses};
 pub use measured::{Drive, LayerActivity, activity, activity_table, drive};
 pub use ratio::{

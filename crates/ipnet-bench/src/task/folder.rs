@@ -121,7 +121,7 @@ mod tests {
     fn what_is_missing_is_named_for_every_data_set() {
         let root = tempfile::tempdir().unwrap();
         let spec = GestureSpec { subjects: 2, lights: 1, clip_s: 0.2, ..GestureSpec::default() };
-        generate(&spec, &root.path().join("dvs_gesture")).unwrap();
+        generate(&spec, root.path().join("dvs_gesture")).unwrap();
         let found = |root: &Path| DataFolder::open(root).unwrap().require_official().unwrap_err().to_string();
         assert!(found(root.path()).ends_with("found no nmnist; no ddd20"), "{}", found(root.path()));
 

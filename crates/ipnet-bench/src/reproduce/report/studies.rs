@@ -90,6 +90,7 @@ impl Maker<'_> {
                 continue;
             }
             let name = task.name();
+            let trained_with = format!("frames of a clip (trained with {})", task.input().steps);
             blocks.push(self.table(
                 &format!("{name}.controls"),
                 &format!("{name}: controls, % of the test part, mean over seeds."),
@@ -97,7 +98,7 @@ impl Maker<'_> {
             )?);
             for (file, condition, x_label, title) in [
                 ("noise", "noise events", "noise events for each recorded event", "noise events"),
-                ("frames", "frames", "frames of a clip (trained with 16)", "length of the clip"),
+                ("frames", "frames", trained_with.as_str(), "length of the clip"),
                 (
                     "spread",
                     "device spread",
