@@ -61,6 +61,7 @@ fn about(spec: NetSpec) -> About {
         device_sha256: String::new(),
         spec,
         config: config(4),
+        sensor_gain_v: None,
     }
 }
 

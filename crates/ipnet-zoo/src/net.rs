@@ -175,6 +175,14 @@ impl Network {
         Self { reading, ..self }
     }
 
+    /// Gives every channel of the IP neurons at the sensor the gain `gain_v` \[V / unit drive\] (see [`crate::sensor_gain_v`]).
+    ///
+    /// # Errors
+    /// A network without such neurons.
+    pub fn set_sensor_gain(&self, gain_v: f64) -> Result<(), Error> {
+        self.params.fill("ip.sensor.gain", gain_v)
+    }
+
     /// Steps that the readout works on.
     fn steps_read(&self) -> usize {
         match self.reading {

@@ -73,6 +73,16 @@ impl Parameters {
         buffer
     }
 
+    /// Sets all values of a parameter.
+    ///
+    /// # Errors
+    /// No parameter of that name.
+    pub(crate) fn fill(&self, name: &str, value: f64) -> Result<(), Error> {
+        let missing = || Error::MissingParameter { name: name.to_owned() };
+        let var = self.vars.get(name).ok_or_else(missing)?;
+        Ok(var.set(&Tensor::full(value as f32, var.shape(), &Device::Cpu)?)?)
+    }
+
     /// A copy of all parameters and statistics, by name: what a checkpoint stores.
     pub fn snapshot(&self) -> Result<BTreeMap<String, Tensor>, Error> {
         let mut all = BTreeMap::new();

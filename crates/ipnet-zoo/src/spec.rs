@@ -259,7 +259,7 @@ impl NetSpec {
     }
 
     /// Whether a memory layer stands at `place`, which is the sensor, a stage or the head.
-    pub(crate) fn remembers_at(&self, place: Placement) -> bool {
+    pub fn remembers_at(&self, place: Placement) -> bool {
         let fits = match self.memory.works() {
             Works::Values => true,
             Works::Vector => place == Placement::Head,

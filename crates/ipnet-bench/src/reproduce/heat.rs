@@ -5,9 +5,9 @@
 use crate::Result;
 use crate::figure::{Curve, Curves, HeatMap, Panels, Plot, shared_range, svg};
 use crate::table::Table;
-use crate::task::Task;
+use crate::task::{Task, busy_input};
 use ipnet_device::StepLaw;
-use ipnet_zoo::{INITIAL_BIAS, INITIAL_GAIN, InputShape};
+use ipnet_zoo::{INITIAL_BIAS, InputShape, sensor_gain_v};
 
 /// Pixels that are drawn: the busiest, and those at these ranks of activity.
 const RANKS: [usize; 3] = [0, 20, 100];
@@ -23,22 +23,23 @@ fn clip(task: &dyn Task) -> Result<Vec<Vec<f64>>> {
     Ok(values.chunks(frame).map(|frame| frame.iter().copied().map(f64::from).collect()).collect())
 }
 
-/// The drive of a neuron whose input is `x` \[V\].
-fn drive_v(law: &StepLaw, x: f64) -> f64 {
-    law.v_max_v * (INITIAL_GAIN * x + INITIAL_BIAS)
+/// The drive of a neuron of `task` by its input \[V\].
+fn driver<'a>(task: &dyn Task, law: &'a StepLaw) -> Result<impl Fn(f64) -> f64 + 'a> {
+    let gain_v = sensor_gain_v(law, busy_input(task)?);
+    Ok(move |x: f64| gain_v * x + law.v_max_v * INITIAL_BIAS)
 }
 
 /// The temperature of the sensor's first channel at a few slots of the first test clip, as a figure and its table.
 pub(super) fn maps(task: &dyn Task, law: &StepLaw) -> Result<(String, Table)> {
     let InputShape { steps, height, width, .. } = task.input();
-    let frames = clip(task)?;
+    let (frames, drive_v) = (clip(task)?, driver(task, law)?);
     let mut heat_k = vec![vec![0.0; law.poles.len()]; height * width];
     let mapped: Vec<usize> = (1..=MAPPED).map(|number| (number * steps / MAPPED).max(1) - 1).collect();
     let mut table = Table::new(["slot", "y", "x", "rise_k"]);
     let mut maps = Vec::new();
     for (slot, frame) in frames.iter().enumerate() {
         for (heat_k, &x) in heat_k.iter_mut().zip(frame) {
-            law.step_expected(heat_k, drive_v(law, x));
+            law.step_expected(heat_k, drive_v(x));
         }
         if !mapped.contains(&slot) {
             continue;
@@ -74,7 +75,7 @@ pub(super) fn maps(task: &dyn Task, law: &StepLaw) -> Result<(String, Table)> {
 
 /// Temperature rise and firing probability over the frames of the first test clip, as a figure and its table.
 pub(super) fn traces(task: &dyn Task, law: &StepLaw) -> Result<(String, Table)> {
-    let frames = clip(task)?;
+    let (frames, drive_v) = (clip(task)?, driver(task, law)?);
     let values = frames.first().map_or(0, Vec::len);
     let activity = |pixel: usize| frames.iter().map(|frame| frame[pixel]).sum::<f64>();
     let mut order: Vec<usize> = (0..values).collect();
@@ -89,7 +90,7 @@ pub(super) fn traces(task: &dyn Task, law: &StepLaw) -> Result<(String, Table)> 
         for (t, frame) in frames.iter().enumerate() {
             let x = frame[pixel];
             let rise_k: f64 = heat_k.iter().sum();
-            let p = law.step_expected(&mut heat_k, drive_v(law, x));
+            let p = law.step_expected(&mut heat_k, drive_v(x));
             points.push((t as f64, rise_k));
             table.push([
                 rank.to_string(),

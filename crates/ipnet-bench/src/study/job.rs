@@ -2,11 +2,11 @@
 
 use super::{Effort, StudyProgress};
 use crate::run::{MetricLine, Metrics, RunDir, hash_bytes};
-use crate::task::{Fold, Task};
+use crate::task::{Fold, Task, busy_input};
 use crate::train::{About, EpochRecord, EventFile, Keep, Progress, TrainConfig, train};
 use crate::{Error, Result};
 use ipnet_device::{DeviceSet, StepLaw};
-use ipnet_zoo::{NetSpec, Network, Role, TemporalNet};
+use ipnet_zoo::{INITIAL_GAIN, Memory, NetSpec, Network, Placement, Role, TemporalNet, sensor_gain_v};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -125,9 +125,20 @@ impl Job<'_> {
         job_id(self.task.name(), self.task.fold_of(), &self.spec, &self.device.name, self.seed)
     }
 
+    /// Initial gain of IP neurons at the sensor, where the nominal one would drive the task's busy cells beyond the driver's
+    /// range \[V / unit drive\].
+    fn sensor_gain_v(&self) -> Result<Option<f64>> {
+        if self.spec.memory != Memory::Ip || !self.spec.remembers_at(Placement::Sensor) {
+            return Ok(None);
+        }
+        let law = &self.device.law;
+        let gain_v = sensor_gain_v(law, busy_input(self.task)?);
+        Ok((gain_v < INITIAL_GAIN * law.v_max_v).then_some(gain_v))
+    }
+
     /// Everything the result depends on.
-    fn about(&self) -> About {
-        About {
+    fn about(&self) -> Result<About> {
+        Ok(About {
             task: self.task.name().to_owned(),
             fold: self.task.fold_of().map(|fold| [fold.number, fold.of]),
             data_sha256: self.task.source().sha256,
@@ -136,12 +147,13 @@ impl Job<'_> {
             device_sha256: self.device.sha256.clone(),
             spec: self.spec,
             config: self.config,
-        }
+            sensor_gain_v: self.sensor_gain_v()?,
+        })
     }
 
     /// Hash of task, data, network, device, configuration and seed.
     pub(super) fn identity(&self) -> Result<String> {
-        let text = serde_json::to_string(&self.about()).map_err(|error| Error::Encode {
+        let text = serde_json::to_string(&self.about()?).map_err(|error| Error::Encode {
             path: self.id().into(),
             format: "JSON",
             message: error.to_string(),
@@ -162,6 +174,9 @@ impl Job<'_> {
         let law = Some(&self.device.law);
         let net = Network::new(&self.spec, self.task.input(), self.task.outputs(), law, self.seed)?
             .read(self.task.readout());
+        if let Some(gain_v) = about.sensor_gain_v {
+            net.set_sensor_gain(gain_v)?;
+        }
         let path = run.checkpoint_path(&id)?;
         let keep = Keep { path: &path, identity: &identity, about };
         let board = effort.tensorboard.as_deref().map(|dir| EventFile::create(dir, &id)).transpose()?;
@@ -271,7 +286,7 @@ fn finish(
         progress.skipped(&id, job.config.epochs);
         return Ok(result);
     }
-    let result = job.run(run, &job.about(), identity, metrics, watched)?;
+    let result = job.run(run, &job.about()?, identity, metrics, watched)?;
     run.finish_job(&id, &result)?;
     progress.finished(&id, &result);
     Ok(result)

@@ -88,6 +88,7 @@ mod tests {
                 device_sha256: device.sha256.clone(),
                 spec: net_spec,
                 config: TrainConfig::default(),
+                sensor_gain_v: None,
             };
             let meta = CheckpointMeta {
                 identity: String::new(),

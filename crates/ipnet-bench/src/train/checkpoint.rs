@@ -34,6 +34,9 @@ pub struct About {
     pub spec: NetSpec,
     /// How it is trained.
     pub config: TrainConfig,
+    /// Initial gain of IP neurons at the sensor, where it is not the nominal one \[V / unit drive\].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sensor_gain_v: Option<f64>,
 }
 
 /// Where training keeps its state, and what it writes there of itself.

@@ -20,6 +20,18 @@ pub const INITIAL_GAIN: f64 = 0.35 / 1.1;
 /// See [`INITIAL_GAIN`].
 pub const INITIAL_BIAS: f64 = 0.45 / 1.1;
 
+/// The initial gain of IP neurons at the sensor of inputs whose busy cells have the value `busy` \[V / unit drive\]:
+///
+/// ```text
+/// gain = v_max min(INITIAL_GAIN, (1 - INITIAL_BIAS) / busy)
+/// ```
+/// A larger gain would hold busy junctions at the top of the driver's range, where they fire whatever their heat and the
+/// clamp lets no gradient through.
+pub fn sensor_gain_v(law: &StepLaw, busy: f64) -> f64 {
+    let within_range = if busy > 0.0 { (1.0 - INITIAL_BIAS) / busy } else { INITIAL_GAIN };
+    law.v_max_v * within_range.min(INITIAL_GAIN)
+}
+
 #[derive(Debug)]
 pub(crate) struct IpNeurons {
     name: String,

@@ -16,7 +16,7 @@ use conv_lstm::ConvLstm;
 use elm::Elm;
 use ema::Ema;
 use ip::IpNeurons;
-pub use ip::{INITIAL_BIAS, INITIAL_GAIN};
+pub use ip::{INITIAL_BIAS, INITIAL_GAIN, sensor_gain_v};
 use ipnet_device::StepLaw;
 use recurrent::{Cell, Recurrent};
 use spiking::Spiking;
