@@ -91,7 +91,7 @@ fn the_readme_shows_the_committed_standard_run() {
     assert_in_readme((0..steering.rows().len()).map(|row| {
         let of = |column| cell(&steering, row, column);
         let value = |name: &str, digits: usize| {
-            let of = |what: &str| of(&format!("{name}_{what}")).parse::<f64>().unwrap();
+            let of = |what: &str| -> f64 { cell(&steering, row, &format!("{name}_{what}")).parse().unwrap() };
             format!("{:.digits$} ± {:.digits$}", of("mean"), of("sd"))
         };
         let backbone =
