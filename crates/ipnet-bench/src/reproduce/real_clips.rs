@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::run::RunDir;
-use crate::study::{Job, label, sim_to_real};
+use crate::study::{Job, RealGestures, label, sim_to_real};
 use crate::table::Table;
 use crate::task::{DataFolder, SYNTHETIC, TaskName};
 
@@ -20,9 +20,14 @@ pub(super) fn told(run: &RunDir, jobs: &[Job<'_>], data: Option<&DataFolder>) ->
     let Some(folder) = data.and_then(|data| data.dvs_gesture.as_deref()) else { return Ok(None) };
     let synthetic =
         |job: &&Job<'_>| job.task.name() == TaskName::Gestures11.name() && job.task.data() == SYNTHETIC;
+    let jobs: Vec<&Job<'_>> = jobs.iter().filter(synthetic).collect();
+    if jobs.is_empty() {
+        return Ok(None);
+    }
+    let real = RealGestures::open(folder)?;
     let mut found: Option<RealClips> = None;
-    for job in jobs.iter().filter(synthetic) {
-        let clips = sim_to_real(&run.checkpoint_path(&job.id())?, folder)?;
+    for job in jobs {
+        let clips = sim_to_real(&run.checkpoint_path(&job.id())?, &real)?;
         let right = (0..clips.rows().len()).filter(|&row| clips.cell(row, "right") == Some("1")).count();
         let all = found.get_or_insert_with(|| RealClips {
             told: Table::new(clips.columns().to_vec()),

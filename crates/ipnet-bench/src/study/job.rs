@@ -153,7 +153,11 @@ impl Job<'_> {
 
     /// Hash of task, data, network, device, configuration and seed.
     pub(super) fn identity(&self) -> Result<String> {
-        let text = serde_json::to_string(&self.about()?).map_err(|error| Error::Encode {
+        self.identity_of(&self.about()?)
+    }
+
+    fn identity_of(&self, about: &About) -> Result<String> {
+        let text = serde_json::to_string(about).map_err(|error| Error::Encode {
             path: self.id().into(),
             format: "JSON",
             message: error.to_string(),
@@ -275,7 +279,8 @@ fn finish(
     watched: (&StudyProgress, &Effort),
 ) -> Result<JobResult> {
     let progress = watched.0;
-    let (id, identity) = (job.id(), job.identity()?);
+    let (id, about) = (job.id(), job.about()?);
+    let identity = job.identity_of(&about)?;
     if let Some(result) = run.job_result::<JobResult>(&id)? {
         if result.identity != identity {
             return Err(Error::Checkpoint {
@@ -286,7 +291,7 @@ fn finish(
         progress.skipped(&id, job.config.epochs);
         return Ok(result);
     }
-    let result = job.run(run, &job.about()?, identity, metrics, watched)?;
+    let result = job.run(run, &about, identity, metrics, watched)?;
     run.finish_job(&id, &result)?;
     progress.finished(&id, &result);
     Ok(result)

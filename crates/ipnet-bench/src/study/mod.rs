@@ -21,7 +21,7 @@ pub use grid::{Effort, grid, open_run, run_with_progress};
 use job::in_parallel;
 pub use job::{Job, JobDevice, JobResult, job_id, run_jobs};
 pub use progress::StudyProgress;
-pub use sim_to_real::sim_to_real;
+pub use sim_to_real::{RealGestures, sim_to_real};
 pub use single::{Training, train_networks};
 pub use sweep::{Sweep, SweepJob, SweepRun, run_sweep, sweep_tables};
 pub use tables::{Row, accuracy_table, label, measures_table, percent, rows};

@@ -12,12 +12,30 @@ use ipnet_events::Dataset;
 use ipnet_events::datasets::DvsGesture;
 use std::path::Path;
 
-/// The table `sim_to_real`: one row per clip of the DVS128 Gesture recordings in `folder`, with its class, the class that the
-/// network of `checkpoint` (task gestures-11, weights of the chosen epoch) tells, and 1 if they agree.
+/// Real clips, cut and framed once for all networks.
+pub struct RealGestures {
+    clips: DvsGesture,
+    task: Classification,
+}
+
+impl RealGestures {
+    /// The clips of the DVS128 Gesture recordings in `folder`.
+    ///
+    /// # Errors
+    /// What reading gives.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let clips = DvsGesture::open(folder)?;
+        let task = Classification::for_test(TaskName::Gestures11.name(), dvs_gesture_frames(&clips)?);
+        Ok(Self { clips, task })
+    }
+}
+
+/// The table `sim_to_real`: one row per clip of `real`, with its class, the class that the network of `checkpoint` (task
+/// gestures-11, weights of the chosen epoch) tells, and 1 if they agree.
 ///
 /// # Errors
-/// A checkpoint of another task, a device set other than its own, and what reading gives.
-pub fn sim_to_real(checkpoint: &Path, folder: &Path) -> Result<Table> {
+/// A checkpoint of another task, and a device set other than its own.
+pub fn sim_to_real(checkpoint: &Path, real: &RealGestures) -> Result<Table> {
     let saved = Checkpoint::load(checkpoint)?;
     let about = &saved.meta.about;
     if about.task != TaskName::Gestures11.name() {
@@ -26,11 +44,10 @@ pub fn sim_to_real(checkpoint: &Path, folder: &Path) -> Result<Table> {
             found: format!("one of task {}", about.task),
         });
     }
-    let clips = DvsGesture::open(folder)?;
-    let task = Classification::for_test(&about.task, dvs_gesture_frames(&clips)?);
-    let (net, _) = trained(checkpoint, &saved, &task, None, Weights::Chosen)?;
+    let RealGestures { clips, task } = real;
+    let (net, _) = trained(checkpoint, &saved, task, None, Weights::Chosen)?;
     let test = &task.splits().test;
-    let result = evaluate(&task, &net, test, about.config.batch, about.seed)?;
+    let result = evaluate(task, &net, test, about.config.batch, about.seed)?;
     let mut table = Table::new(["job", "clip", "group", "class", "told", "right"]);
     let job = checkpoint.file_stem().unwrap_or_default().to_string_lossy();
     for (&clip, told) in test.iter().zip(task.predictions(&result.outputs)) {
@@ -67,10 +84,8 @@ mod tests {
         generate(&spec, &folder).unwrap();
         let device = JobDevice::new("default", &DeviceSet::load("default").unwrap()).unwrap();
         let net_spec = NetSpec::plain(Memory::None, Placement::None);
-        let task = Classification::for_test(
-            "gestures-11",
-            dvs_gesture_frames(&DvsGesture::open(&folder).unwrap()).unwrap(),
-        );
+        let real = RealGestures::open(&folder).unwrap();
+        let task = &real.task;
         let net = Network::new(&net_spec, task.input(), 11, None, 1).unwrap();
         let mut weights = net.parameters().snapshot().unwrap();
         let bias: Vec<f32> = (0..11).map(|class| if class == 4 { 1e3 } else { 0.0 }).collect();
@@ -101,14 +116,14 @@ mod tests {
             Checkpoint::new(meta, weights.clone(), BTreeMap::new(), &weights).save(&path).unwrap();
             path
         };
-        let table = sim_to_real(&save("gestures-11"), &folder).unwrap();
+        let table = sim_to_real(&save("gestures-11"), &real).unwrap();
         assert_eq!(table.rows().len(), 22);
         for row in 0..22 {
             let cell = |column| table.cell(row, column).unwrap();
             assert_eq!(cell("told"), "right arm counter clockwise");
             assert_eq!(cell("right"), if cell("class") == cell("told") { "1" } else { "0" });
         }
-        let message = sim_to_real(&save("digits-10"), &folder).unwrap_err().to_string();
+        let message = sim_to_real(&save("digits-10"), &real).unwrap_err().to_string();
         assert!(
             message.contains("found one of task digits-10") || message.contains("digits-10"),
             "{message}"

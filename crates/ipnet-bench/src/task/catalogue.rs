@@ -250,7 +250,7 @@ fn gestures(data: Option<&DataFolder>, recordings: &Path, polarities: Polarities
 /// Chains of gestures as frames of equal times.
 fn gesture_chains(data: Option<&DataFolder>, recordings: &Path) -> Result<FrameSet> {
     let (dataset, synthetic) = recorded_gestures(data, recordings)?;
-    Ok(named(chains::chain_frames(dataset, STEPS)?, synthetic))
+    Ok(named(chains::chain_frames(dataset, gesture_framing(Polarities::Both))?, synthetic))
 }
 
 /// The clips, called synthetic if they are: their files have the layout, and so the name, of the official ones.

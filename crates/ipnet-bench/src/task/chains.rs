@@ -8,21 +8,19 @@
 use super::{FrameSet, Framing};
 use crate::Result;
 use ipnet_events::datasets::{ChainSpec, DvsGesture, GestureChain};
-use ipnet_events::represent::Polarities;
 
 /// Three of the first three gestures, the seed of the shares as published.
 pub(super) const CHAINS: ChainSpec =
     ChainSpec { length: 3, gestures: 3, repeat: true, alpha: (0.5, 0.7), seed: 123 };
 
-/// The chains of `gestures` as frames of `steps` equal times.
+/// The chains of `gestures`, framed.
 ///
 /// Every clip is decoded once and kept while its chains are made: 13 bytes an event, of three clips a recording.
 ///
 /// # Errors
 /// What decoding gives.
-pub(super) fn chain_frames(gestures: DvsGesture, steps: usize) -> Result<FrameSet> {
+pub(super) fn chain_frames(gestures: DvsGesture, framing: Framing) -> Result<FrameSet> {
     let chains = GestureChain::new(gestures, &CHAINS)?.decoded()?;
-    let framing = Framing { steps, window_us: None, polarities: Polarities::Both, shrink: 4 };
     FrameSet::load(&chains, framing, &|| ())
 }
 
@@ -31,6 +29,7 @@ mod tests {
     use super::*;
     use crate::task::Classification;
     use crate::task::Task;
+    use ipnet_events::represent::Polarities;
     use ipnet_events::synth::gestures::{GestureSpec, generate};
     use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,7 +40,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let spec = GestureSpec { subjects: 3, lights: 1, clip_s: 0.6, ..GestureSpec::default() };
         generate(&spec, dir.path()).unwrap();
-        let frames = chain_frames(DvsGesture::open(dir.path()).unwrap(), 8).unwrap();
+        let framing = Framing { steps: 8, window_us: None, polarities: Polarities::Both, shrink: 4 };
+        let frames = chain_frames(DvsGesture::open(dir.path()).unwrap(), framing).unwrap();
         assert_eq!((frames.classes.len(), frames.len(), frames.late_events), (27, 3 * 27, 0));
         let mut sets: BTreeMap<Vec<&str>, usize> = BTreeMap::new();
         for class in &frames.classes {

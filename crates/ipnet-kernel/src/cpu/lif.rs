@@ -130,11 +130,7 @@ impl<E: Real, const ADAPTIVE: bool> Step<'_, E, ADAPTIVE> {
             let old_a = if ADAPTIVE { Some(simd.load(&a[i])) } else { None };
             let (m, _, s) =
                 fire(simd, neuron, simd.load(&decay[i]), simd.load(&x[i]), simd.load(&v[i]), old_a);
-            if self.past_cache {
-                simd.stream(s, &mut out[i]);
-            } else {
-                simd.store_new(s, &mut out[i]);
-            }
+            simd.put(s, &mut out[i], self.past_cache);
             let kept = m * zeroing.neg_mul_add(s, one);
             simd.store(subtracted.neg_mul_add(s, kept), &mut next_v[i]);
             if let Some(old_a) = old_a {
@@ -211,11 +207,7 @@ impl<E: Real, const ADAPTIVE: bool> Adjoint<'_, E, ADAPTIVE> {
             let inverse = c(1.0) / (c(1.0) + e);
             let grad_over = grad_s * ((alpha * e) * (inverse * inverse));
             let grad_m = zeroing.neg_mul_add(s, c(1.0)).mul_add(g_v, grad_over);
-            if self.past_cache {
-                simd.stream(grad_m, &mut grad_x[i]);
-            } else {
-                simd.store_new(grad_m, &mut grad_x[i]);
-            }
+            simd.put(grad_m, &mut grad_x[i], self.past_cache);
             simd.store(old_v.mul_add(grad_m, simd.load(&grad_decay[i])), &mut grad_decay[i]);
             simd.store(decay * grad_m, &mut grad_v[i]);
             if ADAPTIVE {

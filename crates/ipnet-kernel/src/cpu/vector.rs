@@ -131,6 +131,15 @@ pub(crate) trait Simd: Copy {
     fn stream(self, value: Self::V, chunk: &mut Self::NewChunk) {
         self.store_new(value, chunk);
     }
+    /// [`Simd::stream`] where the result is larger than the caches, else [`Simd::store_new`].
+    #[inline(always)]
+    fn put(self, value: Self::V, chunk: &mut Self::NewChunk, past_cache: bool) {
+        if past_cache {
+            self.stream(value, chunk);
+        } else {
+            self.store_new(value, chunk);
+        }
+    }
     /// Orders what was streamed before what is written next.
     #[inline(always)]
     fn finish_streams(self) {}

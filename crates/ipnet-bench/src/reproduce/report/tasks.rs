@@ -4,7 +4,7 @@ use super::Found;
 use crate::Result;
 use crate::figure::{BarSeries, Bars, Confusion, Curve, Curves, svg};
 use crate::report::{Block, Section, Source};
-use crate::reproduce::heat;
+use crate::reproduce::heat::SensorHeat;
 use crate::run::RunDir;
 use crate::study::Row;
 use crate::table::Table;
@@ -44,14 +44,15 @@ pub(super) fn section(
         let caption = format!("{} on the test part, all seeds together.", row.label());
         figure(&mut blocks, &format!("{name}.confusion"), caption, svg(&confusion)?, &file)?;
     }
-    let (traces, table) = heat::traces(task, law)?;
+    let heat = SensorHeat::new(task, law)?;
+    let (traces, table) = heat.traces()?;
     let file = run.write_table(&format!("{name}.heat"), &table)?;
     let caption =
         "The memory itself: temperature rise of three sensor pixels over one test clip, computed with the \
                    f64 step law at the untrained gain and bias."
             .to_owned();
     figure(&mut blocks, &format!("{name}.heat"), caption, traces, &file)?;
-    let (maps, table) = heat::maps(task, law)?;
+    let (maps, table) = heat.maps()?;
     let file = run.write_table(&format!("{name}.temperature"), &table)?;
     let caption =
         "The same for every pixel: the temperature of the whole sensor, with one scale for all slots.";

@@ -87,14 +87,15 @@ fn test_job(run: &RunDir, job: &Job<'_>, conditions: &[Condition]) -> Result<Vec
     let applying: Vec<Condition> = applying.collect();
     let path = run.checkpoint_path(&id)?;
     let kept = format!("{id}.conditions");
-    let identity = hash_bytes(format!("{} {applying:?}", job.identity()?).as_bytes());
+    let trained = job.identity()?;
+    let identity = hash_bytes(format!("{trained} {applying:?}").as_bytes());
     if let Some(tested) = run.job_result::<Tested>(&kept)?
         && tested.identity == identity
     {
         return Ok(applying.into_iter().zip(tested.scores).collect());
     }
     let checkpoint = Checkpoint::load(&path)?;
-    checkpoint.expect_identity(&path, &job.identity()?)?;
+    checkpoint.expect_identity(&path, &trained)?;
     let mut scores = Vec::new();
     for &condition in &applying {
         let task = Altered { task: job.task, condition };

@@ -197,11 +197,7 @@ impl<E: Real, const P: usize, const SPREAD: bool, const TABLE: bool, const PARAM
             let grad_u = u.mul_add(power, grad_w * simd.load(&u_row[i]));
             let inside = grad_u.where_equal(u, drive);
             let result = gain * inside;
-            if self.past_cache {
-                simd.stream(result, &mut grad_x[i]);
-            } else {
-                simd.store_new(result, &mut grad_x[i]);
-            }
+            simd.put(result, &mut grad_x[i], self.past_cache);
             if PARAMS {
                 let sum = x.mul_add(inside, simd.load(&grad_gain[i]));
                 simd.store(sum, &mut grad_gain[i]);

@@ -151,11 +151,7 @@ impl<E: Real, const SAMPLED: bool, const TABLE: bool> Fire<'_, E, SAMPLED, TABLE
             let p = if TABLE { rate } else { in_range(simd, rate).exp2().one_minus_exp2_neg() };
             // 0 p is 0, and NaN for a NaN.
             let s = if SAMPLED { simd.load(&draws[i]).if_less(p, one, zero * p) } else { p };
-            if self.past_cache {
-                simd.stream(s, &mut out[i]);
-            } else {
-                simd.store_new(s, &mut out[i]);
-            }
+            simd.put(s, &mut out[i], self.past_cache);
         }
     }
 }
