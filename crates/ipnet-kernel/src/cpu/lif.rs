@@ -309,19 +309,20 @@ impl<E: Real> LifBackward<'_, E> {
         let (shape, states, width) = (self.shape, self.neuron.states, columns.len());
         let (neurons, state) = (shape.neurons(), states * width);
         let segments = shape.steps.div_ceil(self.segment);
-        let elements = 3 * width + (1 + segments + self.segment + 1) * state;
+        let elements = (3 + self.segment) * width + (1 + segments + self.segment + 1) * state;
         with_scratch(elements, |scratch| {
             let mut scratch = Cutter(scratch);
             let (decay, unwanted) = (scratch.take(width), scratch.take(width));
             let (grad_decay, grad_state) = (scratch.take(width), scratch.take(state));
             let checkpoints = scratch.take(segments * state);
             let trace = scratch.take((self.segment + 1) * state);
+            let kept_x = scratch.take(self.segment * width);
             fill_per_channel(decay, columns.start, shape.inner, self.decay);
             grad_decay.fill(E::default());
             load_state(grad_state, self.grad_final_state, &columns, neurons);
             load_state(&mut checkpoints[..state], self.state, &columns, neurons);
-            let mut advance = |t: usize, now: &[E], then: &mut [E]| {
-                let x = &self.x[t * neurons..][columns.clone()];
+            let mut advance = |t: usize, x: &mut [E], now: &[E], then: &mut [E]| {
+                x.copy_from_slice(&self.x[t * neurons..][columns.clone()]);
                 step(simd, self.neuron, decay, x, now, then, as_new(&mut *unwanted), false);
             };
             for segment in 1..segments {
@@ -329,7 +330,7 @@ impl<E: Real> LifBackward<'_, E> {
                 trace[..state].copy_from_slice(&done[(segment - 1) * state..]);
                 for t in (segment - 1) * self.segment..segment * self.segment {
                     let (now, then) = trace.split_at_mut(state);
-                    advance(t, now, &mut then[..state]);
+                    advance(t, &mut kept_x[..width], now, &mut then[..state]);
                     now.copy_from_slice(&then[..state]);
                 }
                 next[..state].copy_from_slice(&trace[..state]);
@@ -338,9 +339,9 @@ impl<E: Real> LifBackward<'_, E> {
                 let first = segment * self.segment;
                 let last = shape.steps.min(first + self.segment);
                 trace[..state].copy_from_slice(&checkpoints[segment * state..][..state]);
-                for t in first..last - 1 {
+                for t in first..last {
                     let (now, then) = trace[(t - first) * state..].split_at_mut(state);
-                    advance(t, now, &mut then[..state]);
+                    advance(t, &mut kept_x[(t - first) * width..][..width], now, &mut then[..state]);
                 }
                 for t in (first..last).rev() {
                     self.adjoint(
@@ -348,6 +349,7 @@ impl<E: Real> LifBackward<'_, E> {
                         t,
                         &columns,
                         decay,
+                        &kept_x[(t - first) * width..][..width],
                         &trace[(t - first) * state..][..state],
                         grad_state,
                         grad_decay,
@@ -372,13 +374,13 @@ impl<E: Real> LifBackward<'_, E> {
         t: usize,
         columns: &Range<usize>,
         decay: &[E],
+        x: &[E],
         state: &[E],
         grad_state: &mut [E],
         grad_decay: &mut [E],
     ) {
         let (neuron, neurons) = (self.neuron, self.shape.neurons());
         let past_cache = past_cache::<E>(self.shape);
-        let x = &self.x[t * neurons..][columns.clone()];
         let grad_out = &self.grad_out[t * neurons..][columns.clone()];
         // SAFETY: `block` owns these columns.
         let grad_x = unsafe { self.grad_x.row(t, columns) };
@@ -414,7 +416,7 @@ impl<E: Real> AtLevel<E> for LifBackward<'_, E> {
     fn with<S: Simd<E = E> + Sync>(mut self, simd: S) {
         let shape = self.shape;
         let grad_decay = std::mem::take(&mut self.grad_decay);
-        let bytes = shape.steps * size_of::<E>() * (3 + self.neuron.states);
+        let bytes = self.segment * size_of::<E>() * (1 + self.neuron.states);
         in_parts(shape, bytes, [grad_decay], |columns, [sums]| {
             // SAFETY: blocks are disjoint ranges of columns.
             unsafe { self.block(simd, columns, sums) };

@@ -16,7 +16,7 @@ use std::ops::Range;
 
 /// Neurons in a block of the forward pass.
 const FORWARD_WIDTH: usize = 1024;
-/// Bytes a block of the backward pass keeps in cache: half of a common second-level cache.
+/// Bytes that a block of the backward pass keeps of a segment: half of a common second-level cache.
 const BACKWARD_BYTES: usize = 256 << 10;
 /// Steps between checkpoints of the heat.
 const SEGMENT: usize = 64;
@@ -415,7 +415,7 @@ impl<E: Real> AtLevel<E> for BackwardWork<'_, '_, '_, E> {
     fn with<S: Simd<E = E> + Sync>(self, simd: S) {
         let pass = self.pass;
         let shape = pass.scan.shape();
-        let bytes = shape.steps * size_of::<E>() * (3 + pass.law.poles);
+        let bytes = pass.segment * size_of::<E>() * (2 + pass.law.poles);
         let block = |columns: Range<usize>, sums: [&mut [f64]; 2]| {
             with_scratch(pass.scratch(columns.len()), |scratch| {
                 // SAFETY: blocks are disjoint ranges of columns.

@@ -24,7 +24,8 @@ use std::ops::Range;
 pub(crate) struct Slopes<'a, E, K, const P: usize, const SPREAD: bool> {
     pub law: &'a Packed<E>,
     pub switch: K,
-    pub x: &'a [E],
+    /// The drive between its edges.
+    pub u: &'a [E],
     pub neurons: NeuronRows<'a, E>,
     pub heat: &'a [E],
     /// Three rows: 2^w (unused by a table), dw/du, dw/dtheta.
@@ -36,7 +37,7 @@ pub(crate) struct Slopes<'a, E, K, const P: usize, const SPREAD: bool> {
 impl<E: Real, K: Switch<E>, const P: usize, const SPREAD: bool> Job<E> for Slopes<'_, E, K, P, SPREAD> {
     #[inline(always)]
     fn run<S: Simd<E = E>>(mut self, simd: S) {
-        let (len, whole) = (self.x.len(), whole_vectors::<S>(self.x.len()));
+        let (len, whole) = (self.u.len(), whole_vectors::<S>(self.u.len()));
         if S::WIDTH > 1 {
             self.part(simd, 0..whole);
         }
@@ -56,26 +57,23 @@ impl<E: Real, K: Switch<E>, const P: usize, const SPREAD: bool> Slopes<'_, E, K,
         let law = self.law;
         let v = |value| simd.splat(value);
         let (zero, one) = (v(E::from_f64(0.0)), v(E::from_f64(1.0)));
-        let (v_max, self_heat) = (v(law.v_max), v(law.self_heat));
+        let self_heat = v(law.self_heat);
         let switch = self.switch.ready(simd);
-        let x = S::chunks(&self.x[range.clone()]);
-        let n = x.len();
+        let drive = S::chunks(&self.u[range.clone()]);
+        let n = drive.len();
         let grad_out = &S::chunks(&self.grad_out[range.clone()])[..n];
-        let gain = &S::chunks(&self.neurons.gain[range.clone()])[..n];
-        let bias = &S::chunks(&self.neurons.bias[range.clone()])[..n];
         let spread_range = if SPREAD { range.clone() } else { 0..0 };
         let sensitivity = S::chunks(&self.neurons.sensitivity[spread_range.clone()]);
         let heating = S::chunks(&self.neurons.heating[spread_range.clone()]);
         let barrier = S::chunks(&self.neurons.barrier[spread_range]);
-        let width = self.x.len();
+        let width = self.u.len();
         let heat = rows::<E, P>(self.heat, width).map(|row| &S::chunks(&row[range.clone()])[..n]);
         let [rate_row, u_row, rise_row] =
             rows_mut::<E, 3>(self.slopes, width).map(|row| S::chunks_mut(&mut row[range.clone()]));
         let (rate_row, u_row, rise_row) = (&mut rate_row[..n], &mut u_row[..n], &mut rise_row[..n]);
         for i in 0..n {
             simd.prefetch(&grad_out[i]);
-            let u = simd.load(&x[i]).mul_add(simd.load(&gain[i]), simd.load(&bias[i]));
-            let u = v_max.min_with(zero.max_with(u));
+            let u = simd.load(&drive[i]);
             let mut power = u * u;
             let (mut felt, mut scale, mut sense) = (u, one, one);
             if SPREAD {
@@ -101,7 +99,8 @@ impl<E: Real, K: Switch<E>, const P: usize, const SPREAD: bool> Slopes<'_, E, K,
 /// The adjoint of a step: see the module's equations.
 pub(crate) struct Adjoint<'a, E, const P: usize, const SPREAD: bool, const TABLE: bool, const PARAMS: bool> {
     pub law: &'a Packed<E>,
-    pub x: &'a [E],
+    /// Two rows: x and u.
+    pub drive: &'a [E],
     pub neurons: NeuronRows<'a, E>,
     pub slopes: &'a [E],
     pub grad_out: &'a [E],
@@ -120,7 +119,7 @@ impl<E: Real, const P: usize, const SPREAD: bool, const TABLE: bool, const PARAM
 {
     #[inline(always)]
     fn run<S: Simd<E = E>>(mut self, simd: S) {
-        let (len, whole) = (self.x.len(), whole_vectors::<S>(self.x.len()));
+        let (len, whole) = (self.grad_out.len(), whole_vectors::<S>(self.grad_out.len()));
         if S::WIDTH > 1 {
             self.part(simd, 0..whole);
         }
@@ -142,15 +141,16 @@ impl<E: Real, const P: usize, const SPREAD: bool, const TABLE: bool, const PARAM
         let law = self.law;
         let v = |value| simd.splat(value);
         let c = |value| simd.splat(E::from_f64(value));
-        let (zero, v_max) = (c(0.0), v(law.v_max));
+        let zero = c(0.0);
         // Twice: the derivative of u^2 brings the factor.
         let self_heat = v(law.self_heat + law.self_heat);
         let pole_heat: [S::V; P] = std::array::from_fn(|i| v(law.heat[i] + law.heat[i]));
         let reset: [S::V; P] = std::array::from_fn(|i| v(law.reset[i]));
         let decay: [S::V; P] = std::array::from_fn(|i| v(law.decay[i]));
-        let x = S::chunks(&self.x[range.clone()]);
+        let width = self.grad_out.len();
+        let [x, u] = rows::<E, 2>(self.drive, width).map(|row| S::chunks(&row[range.clone()]));
         let n = x.len();
-        let width = self.x.len();
+        let u = &u[..n];
         let gain = &S::chunks(&self.neurons.gain[range.clone()])[..n];
         let bias = &S::chunks(&self.neurons.bias[range.clone()])[..n];
         let heating = S::chunks(&self.neurons.heating[if SPREAD { range.clone() } else { 0..0 }]);
@@ -189,7 +189,7 @@ impl<E: Real, const P: usize, const SPREAD: bool, const TABLE: bool, const PARAM
             let x = simd.load(&x[i]);
             let gain = simd.load(&gain[i]);
             let drive = x.mul_add(gain, simd.load(&bias[i]));
-            let u = v_max.min_with(zero.max_with(drive));
+            let u = simd.load(&u[i]);
             let mut power = self_heat.mul_add(grad_rise, by_heat);
             if SPREAD {
                 power = power * heating_of;

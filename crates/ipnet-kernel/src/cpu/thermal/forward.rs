@@ -209,6 +209,8 @@ impl<E: Real, const P: usize, const SPREAD: bool> Relax<'_, E, P, SPREAD> {
 pub(crate) struct NextHeat<'a, E, const P: usize, const SPREAD: bool, const RESET: bool> {
     pub law: &'a Packed<E>,
     pub x: &'a [E],
+    /// Two rows for the steps backward: x and u.
+    pub drive: &'a mut [E],
     pub fired: &'a [E],
     pub neurons: NeuronRows<'a, E>,
     pub heat: &'a [E],
@@ -252,9 +254,15 @@ impl<E: Real, const P: usize, const SPREAD: bool, const RESET: bool> NextHeat<'_
         let width = self.x.len();
         let heat = rows::<E, P>(self.heat, width).map(|row| S::chunks(&row[range.clone()]));
         let next = rows_mut::<E, P>(self.next, width).map(|row| S::chunks_mut(&mut row[range.clone()]));
+        let [kept_x, kept_u] =
+            rows_mut::<E, 2>(self.drive, width).map(|row| S::chunks_mut(&mut row[range.clone()]));
+        let (kept_x, kept_u) = (&mut kept_x[..n], &mut kept_u[..n]);
         for i in 0..n {
-            let u = simd.load(&x[i]).mul_add(simd.load(&gain[i]), simd.load(&bias[i]));
+            let x = simd.load(&x[i]);
+            simd.store(x, &mut kept_x[i]);
+            let u = x.mul_add(simd.load(&gain[i]), simd.load(&bias[i]));
             let u = v_max.min_with(zero.max_with(u));
+            simd.store(u, &mut kept_u[i]);
             let mut power = u * u;
             let mut s = if RESET { simd.load(&fired[i]) } else { zero };
             if SPREAD {
