@@ -43,9 +43,20 @@ fn end_with_the_reader() {
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 }
 
+/// One thread for candle's own element-wise operations, unless the environment says otherwise. Networks are trained side
+/// by side with a thread each, and the pool that candle starts beside them waits for work by spinning.
+fn keep_candle_on_its_caller() {
+    const THREADS: &str = "CANDLE_NUM_THREADS";
+    if std::env::var_os(THREADS).is_none() {
+        // SAFETY: runs before any thread is started, so nobody reads the environment meanwhile.
+        unsafe { std::env::set_var(THREADS, "1") };
+    }
+}
+
 fn main() -> ExitCode {
     #[cfg(unix)]
     end_with_the_reader();
+    keep_candle_on_its_caller();
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()),

@@ -91,48 +91,68 @@ pub(crate) fn ln<V: FloatBits>(x: V) -> V {
 }
 
 /// `(sin, cos)` of `2 pi turns`, `turns` in [0, 1).
+///
+/// The pieces are functions, not closures: a closure that the compiler does not inline is compiled without the instruction
+/// set, and each operation in it becomes a call.
 #[inline(always)]
 pub(crate) fn sin_cos_turns<S: Simd>(simd: S, turns: S::V) -> (S::V, S::V) {
-    use super::vector::Real;
-    let c = |value: f64| simd.splat(S::E::from_f64(value));
     // Quarter k = round(4 turns) by comparisons, f = turns - k / 4 in [-1/8, 1/8].
-    let step = |edge: f64| turns.if_less(c(edge), c(0.0), c(0.25));
-    let quarter = (step(0.125) + step(0.375)) + (step(0.625) + step(0.875));
+    let [first, second, third, fourth] = [0.125, 0.375, 0.625, 0.875].map(|edge| constant(simd, edge));
+    let (zero, one) = (constant(simd, 0.0), constant(simd, 0.25));
+    let low = turns.if_less(first, zero, one) + turns.if_less(second, zero, one);
+    let high = turns.if_less(third, zero, one) + turns.if_less(fourth, zero, one);
+    let quarter = low + high;
     let f = turns - quarter;
     let g = f * f;
-    let horner = |k: [f64; 6]| {
-        let mut poly = c(k[5]);
-        for k in [k[4], k[3], k[2], k[1], k[0]] {
-            poly = poly.mul_add(g, c(k));
-        }
-        poly
-    };
-    // Taylor: (2 pi)^n / n!; the next term is below 3e-11 on |f| <= 1/8.
-    let sine = f * horner([
-        std::f64::consts::TAU,
-        -41.341_702_240_399_755,
-        81.605_249_276_075_05,
-        -76.705_859_753_061_39,
-        42.058_693_944_897_65,
-        -15.094_642_576_822_99,
-    ]);
-    let cosine = horner([
-        1.0,
-        -19.739_208_802_178_716,
-        64.939_394_022_668_3,
-        -85.456_817_206_693_73,
-        60.244_641_371_876_66,
-        -26.426_256_783_374_4,
-    ]);
+    let sine = f * horner(simd, g, SIN_TURNS);
+    let cosine = horner(simd, g, COS_TURNS);
     // k = 0: (s, c), 1: (c, -s), 2: (-s, -c), 3: (-c, s), 4: (s, c)
-    let swap_odd = |even: S::V, odd: S::V| {
-        let low = quarter.if_less(c(0.125), even, quarter.if_less(c(0.375), odd, even));
-        quarter.if_less(c(0.625), low, quarter.if_less(c(0.875), odd, even))
-    };
-    let (sin, cos) = (swap_odd(sine, cosine), swap_odd(cosine, sine));
-    let sin = quarter.if_less(c(0.375), sin, quarter.if_less(c(0.875), -sin, sin));
-    let cos = quarter.if_less(c(0.125), cos, quarter.if_less(c(0.625), -cos, cos));
+    let edges = [first, second, third, fourth];
+    let (sin, cos) = (swap_odd(quarter, edges, sine, cosine), swap_odd(quarter, edges, cosine, sine));
+    let sin = quarter.if_less(second, sin, quarter.if_less(fourth, -sin, sin));
+    let cos = quarter.if_less(first, cos, quarter.if_less(third, -cos, cos));
     (sin, cos)
+}
+
+/// Taylor: (2 pi)^n / n!, n odd; the next term is below 3e-11 on |f| <= 1/8.
+const SIN_TURNS: [f64; 6] = [
+    std::f64::consts::TAU,
+    -41.341_702_240_399_755,
+    81.605_249_276_075_05,
+    -76.705_859_753_061_39,
+    42.058_693_944_897_65,
+    -15.094_642_576_822_99,
+];
+/// The same, n even.
+const COS_TURNS: [f64; 6] = [
+    1.0,
+    -19.739_208_802_178_716,
+    64.939_394_022_668_3,
+    -85.456_817_206_693_73,
+    60.244_641_371_876_66,
+    -26.426_256_783_374_4,
+];
+
+#[inline(always)]
+fn constant<S: Simd>(simd: S, value: f64) -> S::V {
+    simd.splat(<S::E as super::vector::Real>::from_f64(value))
+}
+
+/// A polynomial in `g`.
+#[inline(always)]
+fn horner<S: Simd>(simd: S, g: S::V, k: [f64; 6]) -> S::V {
+    let mut poly = constant(simd, k[5]);
+    for k in [k[4], k[3], k[2], k[1], k[0]] {
+        poly = poly.mul_add(g, constant(simd, k));
+    }
+    poly
+}
+
+/// `odd` in the quarters 1 and 3, else `even`; the quarter in turns.
+#[inline(always)]
+fn swap_odd<V: Vector>(quarter: V, [first, second, third, fourth]: [V; 4], even: V, odd: V) -> V {
+    let low = quarter.if_less(first, even, quarter.if_less(second, odd, even));
+    quarter.if_less(third, low, quarter.if_less(fourth, odd, even))
 }
 
 #[cfg(test)]

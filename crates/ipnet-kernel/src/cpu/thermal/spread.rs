@@ -9,7 +9,7 @@
 use super::forward::NeuronRows;
 use crate::cpu::block::Cutter;
 use crate::cpu::draws::{DrawRows, Place, Purpose};
-use crate::cpu::vector::{Real, Simd};
+use crate::cpu::vector::{Job, Real, Simd, Vector, whole_vectors};
 use crate::scan::{SPREAD_FLOOR, SPREAD_LIMIT, ThermalScan};
 use std::ops::Range;
 
@@ -42,6 +42,33 @@ fn relative<E: Real>(sigma: f64, z: E) -> E {
     };
     let value = E::from_f64(1.0) + E::from_f64(sigma) * z;
     if value < floor { floor } else { value }
+}
+
+/// A row of sensitivities at one step: `1 / (v_critical relative(sigma, noise))`, to the bit.
+struct StepSensitivity<'a, E> {
+    sigma: f64,
+    v_critical: &'a [E],
+    noise: &'a [E],
+    sensitivity: &'a mut [E],
+}
+
+impl<E: Real> Job<E> for StepSensitivity<'_, E> {
+    #[inline(always)]
+    fn run<S: Simd<E = E>>(self, simd: S) {
+        let Self { sigma, v_critical, noise, sensitivity } = self;
+        let whole = whole_vectors::<S>(sensitivity.len());
+        let ((v, v_rest), (z, z_rest)) = (v_critical.split_at(whole), noise.split_at(whole));
+        let (s, s_rest) = sensitivity.split_at_mut(whole);
+        let c = |value: f64| simd.splat(E::from_f64(value));
+        for ((s, v), z) in S::chunks_mut(s).iter_mut().zip(S::chunks(v)).zip(S::chunks(z)) {
+            let z = c(-SPREAD_LIMIT).max_with(c(SPREAD_LIMIT).min_with(simd.load(z)));
+            let relative = c(SPREAD_FLOOR).max_with(c(1.0) + c(sigma) * z);
+            simd.store(c(1.0) / (simd.load(v) * relative), s);
+        }
+        for ((s, v), z) in s_rest.iter_mut().zip(v_rest).zip(z_rest) {
+            *s = E::from_f64(1.0) / (*v * relative(sigma, *z));
+        }
+    }
 }
 
 impl<'a, E: Real> SpreadRows<'a, E> {
@@ -131,10 +158,9 @@ impl<'a, E: Real> SpreadRows<'a, E> {
             simd.vectorize(DrawRows { place, rows: [a, b, c, d] });
             self.drawn = Some(step_block);
         }
-        let noise = &self.noise[(absolute % 4) as usize];
-        for ((s, v), z) in self.sensitivity.iter_mut().zip(&*self.v_critical).zip(&**noise) {
-            *s = E::from_f64(1.0) / (*v * relative(sigma, *z));
-        }
+        let noise = &*self.noise[(absolute % 4) as usize];
+        let (v_critical, sensitivity) = (&*self.v_critical, &mut *self.sensitivity);
+        simd.vectorize(StepSensitivity { sigma, v_critical, noise, sensitivity });
     }
 
     /// The rows as a kernel reads them, with a gain and a bias.
