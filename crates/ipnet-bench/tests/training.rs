@@ -251,3 +251,36 @@ fn each_clip_is_in_the_test_part_of_one_fold() {
         assert!(frames.fold(Fold { number, of }).is_err(), "{number} of {of}");
     }
 }
+
+/// Clips of one group (a subject) are not cut apart by a fold; fewer groups than folds, and a training part that validation would
+/// empty, are refused.
+#[test]
+fn a_group_is_in_the_test_part_of_one_fold() {
+    let clips = 12;
+    let frames = |groups: usize| FrameSet {
+        data: "any".into(),
+        classes: vec!["a".into(), "b".into()],
+        shape: [2, 1, 8, 8],
+        labels: (0..clips).map(|clip| clip % 2).collect(),
+        groups: (0..clips).map(|clip| (clip % groups).to_string()).collect(),
+        parts: (0..clips).map(|clip| if clip == 0 { Part::Test } else { Part::Train }).collect(),
+        counts: vec![1; clips * 2 * 64],
+        saturated: 0,
+        framed_events: 0,
+        late_events: 0,
+        mean_window_us: 0.0,
+    };
+    let mut tested = vec![0; clips];
+    for number in 1..=3 {
+        let fold = frames(5).fold(Fold { number, of: 3 }).unwrap();
+        for clip in 0..clips {
+            assert_eq!(fold.parts[clip], fold.parts[clip % 5], "clip {clip} and its group");
+            tested[clip] += usize::from(fold.parts[clip] == Part::Test);
+        }
+    }
+    assert_eq!(tested, vec![1; clips]);
+    let error = frames(2).fold(Fold { number: 1, of: 3 }).unwrap_err().to_string();
+    assert!(error.contains("at most 2 folds, one per group"), "{error}");
+    let error = Classification::new("any", frames(1), None, 0.2, 7).unwrap_err().to_string();
+    assert!(error.contains("training part of task any") && error.contains("found one"), "{error}");
+}

@@ -15,12 +15,13 @@
 //! barrier never turns negative: beyond `V_c` the pulse switches at the attempt rate.
 
 use crate::Error;
+use serde::{Deserialize, Serialize};
 
 /// The largest number of heat poles a law may have.
 pub const MAX_POLES: usize = 3;
 
 /// One pole of the Foster network, reduced to a pulse slot.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct HeatPole {
     /// `a_i = exp(-dt_s / tau_i)`, in `[0, 1)`.
     pub decay: f64,
@@ -31,7 +32,7 @@ pub struct HeatPole {
 }
 
 /// Thermally activated (Neel-Brown) switching within a pulse.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Arrhenius {
     /// `ln(t_p / tau_0)`: logarithm of the number of attempts in a pulse.
     pub log_attempts: f64,
@@ -45,7 +46,7 @@ pub struct Arrhenius {
 
 /// A measured switching probability p(u, theta) on a regular grid, bilinear between its nodes and held
 /// constant beyond its edges.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SwitchingTable {
     /// Amplitude of the first and the last column \[V\].
     pub u_range_v: [f64; 2],
@@ -58,7 +59,7 @@ pub struct SwitchingTable {
 }
 
 /// How a pulse switches.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Switching {
     /// The formula.
     Arrhenius(Arrhenius),
@@ -67,7 +68,7 @@ pub enum Switching {
 }
 
 /// Relative spread between devices (drawn once per neuron) and from pulse to pulse (drawn at each step).
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Spread {
     /// Relative standard deviation of the energy barrier between devices.
     pub barrier_d2d: f64,
@@ -80,7 +81,7 @@ pub struct Spread {
 }
 
 /// A device reduced to one pulse slot.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepLaw {
     /// Length of a slot \[s\]: one network step.
     pub dt_s: f64,

@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::study::Job;
-use ipnet_zoo::{Network, TemporalNet};
+use ipnet_zoo::{NetSpec, Network, TemporalNet};
 use std::collections::BTreeMap;
 
 /// Multiply-accumulates a thread gets through in a second of training: measured over the small networks of the quick run
@@ -15,11 +15,21 @@ const PASSES: f64 = 3.0;
 /// The networks by task and an estimate of the time.
 pub(super) fn words(jobs: &[Job<'_>], threads: usize) -> Result<String> {
     let mut tasks: BTreeMap<String, (usize, f64)> = BTreeMap::new();
+    // What a network computes hangs on its task and shape, not on its seed or device.
+    let mut counted: Vec<((&str, NetSpec), f64)> = Vec::new();
     for job in jobs {
-        let law = Some(&job.device.law);
-        let net = Network::new(&job.spec, job.task.input(), job.task.outputs(), law, job.seed)?
-            .read(job.task.readout());
-        let macs = net.op_counts()?.total(|layer| layer.macs + layer.accumulates) as f64;
+        let network = (job.task.name(), job.spec);
+        let macs = match counted.iter().find(|(known, _)| *known == network) {
+            Some((_, macs)) => *macs,
+            None => {
+                let law = Some(&job.device.law);
+                let net = Network::new(&job.spec, job.task.input(), job.task.outputs(), law, job.seed)?
+                    .read(job.task.readout());
+                let macs = net.op_counts()?.total(|layer| layer.macs + layer.accumulates) as f64;
+                counted.push((network, macs));
+                macs
+            }
+        };
         let splits = job.task.splits();
         let clips = PASSES * splits.train.len() as f64 + splits.validation.len() as f64;
         let entry = tasks.entry(format!("{} ({})", job.task.name(), job.task.data())).or_default();

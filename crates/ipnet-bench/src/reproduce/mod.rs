@@ -16,7 +16,6 @@ mod report;
 
 pub use plan::Tier;
 
-use crate::Result;
 use crate::cognition::{self, CognitionConfig};
 use crate::study::{
     Condition, Effort, Job, JobDevice, JobResult, accuracy_table, conditions_table, measures_table, open_run,
@@ -24,6 +23,7 @@ use crate::study::{
 };
 use crate::table::Table;
 use crate::task::{DataFolder, ENVIRONMENT, Shelf, dvs_gesture_clips};
+use crate::{Error, Result};
 use ipnet_device::DeviceSet;
 use plan::{Comparison, Question};
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,8 +68,8 @@ pub struct Summary {
 pub fn reproduce(plan: &Plan) -> Result<Summary> {
     let device = JobDevice::new(&plan.device.name, &plan.device)?;
     let seeds: Vec<u64> = (1..=plan.seeds as u64).collect();
-    let mut run = open_run(&plan.out, &plan.command, std::slice::from_ref(&device), &seeds)?;
     let comparisons = plan::comparisons(plan.tier, plan.data.as_ref(), &plan.device)?;
+    let mut run = open_run(&plan.out, &plan.command, std::slice::from_ref(&device), &seeds)?;
     let mut remarks: Vec<String> = comparisons.iter().flat_map(|one| one.left_out.clone()).collect();
 
     // Real recordings first: what is wrong with them is said before anything is computed.
@@ -101,13 +101,21 @@ pub fn reproduce(plan: &Plan) -> Result<Summary> {
         for job in &all {
             finished.extend(run.job_result(&job.id())?.map(|result| (job.id(), result)));
         }
+        if finished.is_empty() {
+            return Err(Error::Argument {
+                what: plan.out.display().to_string(),
+                expected: "a run of which a network is finished".into(),
+                found: format!("none of {}", all.len()),
+            });
+        }
     } else {
         eprintln!("{}", announce::words(&all, plan.threads)?);
         let effort = Effort { threads: plan.threads, ..Effort::default() };
         let results = run_with_progress(&run, &all, &effort)?;
         finished.extend(all.iter().map(Job::id).zip(results));
     }
-    if finished.len() < all.len() {
+    let unfinished = finished.len() < all.len();
+    if unfinished {
         remarks.push(format!(
             "unfinished: the report is made of {} of {} networks",
             finished.len(),
@@ -162,7 +170,9 @@ pub fn reproduce(plan: &Plan) -> Result<Summary> {
     };
     let html = report::build(&run, plan, &device.law, &found)?;
     let report = run.write_report(&html)?;
-    run.finish()?;
+    if !unfinished {
+        run.finish()?;
+    }
     Ok(Summary { accuracy, report, remarks })
 }
 

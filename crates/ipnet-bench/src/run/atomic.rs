@@ -5,6 +5,12 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
+/// Whether `path` is named like the temporary files of [`write_atomic`].
+pub(super) fn is_temporary(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    name.starts_with('.') && name.ends_with(".tmp")
+}
+
 /// Writes `bytes` to a temporary file beside `path`, syncs it and renames it over `path`.
 ///
 /// # Errors

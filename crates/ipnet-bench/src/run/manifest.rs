@@ -18,7 +18,7 @@ use std::process::Command;
 pub struct Manifest {
     /// The git revision of the sources, with `-dirty` where the work tree had changes; `None` outside git.
     pub revision: Option<String>,
-    /// The command line as one could type it again, without the folder it wrote to.
+    /// The command line as one could type it again, without the folder it wrote to; `DIR` stands for the folder of recordings.
     pub command: String,
     /// The MTJ parameter set.
     pub device: DeviceSet,
@@ -56,6 +56,9 @@ pub struct DeviceSet {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataSource {
+    /// The task, with its fold where it has folds; empty in older manifests.
+    #[serde(default)]
+    pub task: String,
     /// As in the tables' column `data`: nmnist, synthetic, dvs_gesture, ...
     pub name: String,
     /// sha256 over what was read: of a generator's settings and seed, or of the files in their order.
@@ -81,18 +84,13 @@ pub(super) fn read_json<T: DeserializeOwned>(path: &Path, expected: &'static str
 
 impl Manifest {
     /// The manifest of a run that starts now, here.
-    pub fn new(
-        command: impl Into<String>,
-        device: DeviceSet,
-        data: Vec<DataSource>,
-        seeds: Vec<u64>,
-    ) -> Self {
+    pub fn new(command: impl Into<String>, device: DeviceSet, seeds: Vec<u64>) -> Self {
         let versions = [("ipnet", env!("CARGO_PKG_VERSION")), ("step_law_draws", "philox4x32-10")];
         Self {
             revision: revision(),
             command: command.into(),
             device,
-            data,
+            data: Vec::new(),
             seeds,
             versions: versions.map(|(name, version)| (name.to_owned(), version.to_owned())).into(),
             host: Host::here(),
@@ -121,27 +119,25 @@ impl Manifest {
         write_atomic(path, text.as_bytes())
     }
 
-    /// Checks that `found`, the manifest in the folder `path`, is of the same run as this one.
+    /// Checks that `found`, the manifest in the folder `path`, is of the same run as this one. Recordings may have come or gone:
+    /// [`super::RunDir::record_data`] compares them task by task.
     pub(super) fn same_run(&self, found: &Self, path: &Path) -> Result<()> {
-        let names = |m: &Self| m.data.iter().map(|d| format!("{} {}", d.name, d.sha256)).collect::<Vec<_>>();
-        let (ours, theirs) = (names(self), names(found));
-        // A run that died before it had read its data knows fewer of them.
-        let data_agree = ours.iter().all(|name| theirs.contains(name)) || theirs.is_empty();
+        let without_data = |manifest: &Self| {
+            let end = manifest.command.find(" --data ").unwrap_or(manifest.command.len());
+            manifest.command[..end].to_owned()
+        };
         let fields = [
-            ("command", self.command.clone(), found.command.clone()),
+            ("command", without_data(self), without_data(found)),
             ("device", self.device.name.clone(), found.device.name.clone()),
             ("device sha256", self.device.sha256.clone(), found.device.sha256.clone()),
             ("seeds", format!("{:?}", self.seeds), format!("{:?}", found.seeds)),
         ];
-        let other = |field, expected, found| {
-            Err(Error::OtherRun { path: path.to_path_buf(), field, expected, found })
-        };
-        for (field, ours, theirs) in fields {
-            if ours != theirs {
-                return other(field, ours, theirs);
+        for (field, expected, found) in fields {
+            if expected != found {
+                return Err(Error::OtherRun { path: path.to_path_buf(), field, expected, found });
             }
         }
-        if data_agree { Ok(()) } else { other("data", ours.join("; "), theirs.join("; ")) }
+        Ok(())
     }
 }
 

@@ -46,8 +46,9 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Creates the folder, or goes on in it where it holds the same run (same command, device set, data
-    /// and seeds) that has not ended.
+    /// Creates the folder, or goes on in it where it holds the same run (same command but for its data, same device set and
+    /// seeds). From then on until [`RunDir::finish`] the run has not ended, whether it had before or not. A new folder gets its
+    /// manifest with the first data set or with the end: a command that finds its input wrong before leaves the folder to others.
     ///
     /// # Errors
     /// [`Error::OtherRun`] where it holds another run, [`Error::Busy`] where a live process writes it,
@@ -65,6 +66,7 @@ impl RunDir {
             Err(TryLockError::WouldBlock) => return Err(Error::Busy { path: path.to_path_buf() }),
             Err(TryLockError::Error(source)) => return Err(Error::io(&lock_path, "lock")(source)),
         }
+        remove_leftovers(path)?;
         let manifest_path = path.join("manifest.json");
         let (manifest, resumed) = if manifest_path.exists() {
             let mut found = Manifest::read(&manifest_path)?;
@@ -78,12 +80,16 @@ impl RunDir {
                     manifest.started
                 ));
             }
+            (found.command, found.ended) = (manifest.command, None);
+            found.outputs.clear();
             (found, true)
         } else {
             (manifest, false)
         };
         let run = Self { path: path.to_path_buf(), manifest, resumed, _lock: lock };
-        run.write_manifest()?;
+        if resumed {
+            run.write_manifest()?;
+        }
         Ok(run)
     }
 
@@ -174,12 +180,23 @@ impl RunDir {
         self.file("checkpoints", name, "safetensors")
     }
 
-    /// Adds or replaces one of the data sets in the manifest, once it has been read and counted.
+    /// Puts the recordings of a task into the manifest, once they have been read and counted.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::OtherRun`] where the folder's results of this task were made on other recordings, [`Error::Io`].
     pub fn record_data(&mut self, data: DataSource) -> Result<()> {
-        match self.manifest.data.iter_mut().find(|known| known.name == data.name) {
+        let same = |known: &&mut DataSource| {
+            known.task == data.task || (known.task.is_empty() && known.name == data.name)
+        };
+        match self.manifest.data.iter_mut().find(same) {
+            Some(known) if known.sha256 != data.sha256 && !known.task.is_empty() => {
+                return Err(Error::OtherRun {
+                    path: self.path.clone(),
+                    field: "data",
+                    expected: format!("{}: {} {}", data.task, data.name, data.sha256),
+                    found: format!("{} {}", known.name, known.sha256),
+                });
+            }
             Some(known) => *known = data,
             None => self.manifest.data.push(data),
         }
@@ -196,8 +213,8 @@ impl RunDir {
         for folder in ["tables", "figures", "jobs"] {
             let path = self.path.join(folder);
             for entry in fs::read_dir(&path).map_err(Error::io(&path, "list"))? {
-                let entry = entry.map_err(Error::io(&path, "list"))?;
-                outputs.push(format!("{folder}/{}", entry.file_name().to_string_lossy()));
+                let name = entry.map_err(Error::io(&path, "list"))?.file_name();
+                outputs.push(format!("{folder}/{}", name.to_string_lossy()));
             }
         }
         for file in ["metrics.jsonl", "report.html"] {
@@ -228,6 +245,20 @@ impl RunDir {
     fn file(&self, folder: &str, name: &str, extension: &str) -> Result<PathBuf> {
         file_in(&self.path, folder, name, extension)
     }
+}
+
+/// Removes what writes of a killed process left in a run's folder, which this process has locked.
+fn remove_leftovers(run: &Path) -> Result<()> {
+    for folder in ["", "jobs", "tables", "figures", "checkpoints"] {
+        let path = run.join(folder);
+        for entry in fs::read_dir(&path).map_err(Error::io(&path, "list"))? {
+            let file = entry.map_err(Error::io(&path, "list"))?.path();
+            if atomic::is_temporary(&file) {
+                fs::remove_file(&file).map_err(Error::io(&file, "remove"))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// `<run>/<folder>/<name>.<extension>`, for a name that no file system refuses.

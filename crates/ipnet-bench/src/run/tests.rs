@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 fn manifest(command: &str, seeds: &[u64]) -> Manifest {
     let device = DeviceSet { name: "default".into(), sha256: hash_bytes(b"default") };
-    Manifest::new(command, device, Vec::new(), seeds.to_vec())
+    Manifest::new(command, device, seeds.to_vec())
 }
 
 #[test]
@@ -14,6 +14,8 @@ fn a_run_that_died_goes_on_with_its_finished_jobs() {
     {
         let run = RunDir::create_or_resume(&path, manifest("reproduce", &[1, 2])).unwrap();
         assert!(!run.resumed());
+        let mut run = run;
+        run.record_data(recordings("digits", "nmnist", b"")).unwrap();
         assert_eq!(run.job_result::<BTreeMap<String, Vec<f64>>>("ip-sensor-1").unwrap(), None);
         run.finish_job("ip-sensor-1", &result).unwrap();
     }
@@ -28,11 +30,61 @@ fn a_run_that_died_goes_on_with_its_finished_jobs() {
 #[test]
 fn another_run_in_the_folder_is_refused_by_the_field_that_differs() {
     let folder = tempfile::tempdir().unwrap();
-    drop(RunDir::create_or_resume(folder.path(), manifest("reproduce", &[1])).unwrap());
-    let error = RunDir::create_or_resume(folder.path(), manifest("reproduce", &[1, 2])).unwrap_err();
+    let open =
+        |command: &str, seeds: &[u64]| RunDir::create_or_resume(folder.path(), manifest(command, seeds));
+    // A command that found its input wrong before it had any data leaves the folder to another.
+    drop(open("sweep", &[1]).unwrap());
+    let mut run = open("reproduce", &[1]).unwrap();
+    run.record_data(recordings("digits", "nmnist", b"a")).unwrap();
+    drop(run);
+    let error = open("reproduce", &[1, 2]).unwrap_err();
     assert!(matches!(&error, Error::OtherRun { field: "seeds", found, .. } if found == "[1]"), "{error}");
-    let error = RunDir::create_or_resume(folder.path(), manifest("sweep", &[1])).unwrap_err();
+    let error = open("sweep", &[1]).unwrap_err();
     assert!(matches!(&error, Error::OtherRun { field: "command", .. }), "{error}");
+}
+
+fn recordings(task: &str, name: &str, content: &[u8]) -> DataSource {
+    DataSource {
+        task: task.into(),
+        name: name.into(),
+        sha256: hash_bytes(content),
+        train: 2,
+        validation: 1,
+        test: 1,
+    }
+}
+
+/// Tasks on data sets of one name stand side by side; a run goes on with more data than it had, not with others.
+#[test]
+fn data_are_told_apart_by_task() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |command: &str| RunDir::create_or_resume(folder.path(), manifest(command, &[1]));
+    let mut run = open("reproduce").unwrap();
+    let (chains, flips) = (recordings("chains", "synthetic", b"a"), recordings("flips", "synthetic", b"b"));
+    run.record_data(chains.clone()).unwrap();
+    run.record_data(flips.clone()).unwrap();
+    run.finish().unwrap();
+    let mut run = open("reproduce --data DIR").unwrap();
+    assert_eq!((run.manifest().ended.clone(), run.manifest().outputs.len()), (None, 0));
+    assert_eq!(run.manifest().command, "reproduce --data DIR");
+    let digits = recordings("digits", "nmnist", b"c");
+    run.record_data(digits.clone()).unwrap();
+    run.record_data(flips.clone()).unwrap();
+    let error = run.record_data(recordings("flips", "synthetic", b"d")).unwrap_err();
+    assert!(matches!(&error, Error::OtherRun { field: "data", .. }), "{error}");
+    assert_eq!(run.manifest().data, [chains, flips, digits]);
+}
+
+/// What a killed process left of a write is removed by the next one, and is no output.
+#[test]
+fn leftovers_of_a_killed_write_are_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(RunDir::create_or_resume(folder.path(), manifest("reproduce", &[1])).unwrap());
+    let left = folder.path().join("tables/.accuracy.csv.17.tmp");
+    std::fs::write(&left, "half").unwrap();
+    let run = RunDir::create_or_resume(folder.path(), manifest("reproduce", &[1])).unwrap();
+    assert!(!left.exists());
+    assert!(run.finish().unwrap().outputs.is_empty());
 }
 
 #[test]
@@ -54,8 +106,7 @@ fn the_manifest_ends_with_a_hash_of_every_output() {
     assert_eq!(run.write_table("accuracy", &table).unwrap(), "tables/accuracy.csv");
     run.write_figure("accuracy", "<svg/>").unwrap();
     run.metrics().unwrap().append(&MetricLine::new("a", "test", 0, [("accuracy", 0.955)])).unwrap();
-    let data =
-        DataSource { name: "nmnist".into(), sha256: hash_bytes(b""), train: 2, validation: 1, test: 1 };
+    let data = recordings("digits", "nmnist", b"");
     run.record_data(data.clone()).unwrap();
     run.finish().unwrap();
     let manifest = Manifest::read(&folder.path().join("manifest.json")).unwrap();

@@ -124,7 +124,7 @@ pub fn checkpoints_of(path: &Path) -> Result<Vec<PathBuf>> {
 /// A file that is no checkpoint, data or a device other than the checkpoint's, and the layers' errors.
 pub fn eval_checkpoints(paths: &[PathBuf], request: &EvalRequest<'_>) -> Result<Vec<EvalReport>> {
     let Some(first) = paths.first() else { return Ok(Vec::new()) };
-    let mut shelf = Shelf::new(request.data, recordings_of(first));
+    let mut shelf = Shelf::new(request.data, run_of(first).join("recordings"));
     let mut reports = Vec::new();
     for path in paths {
         let checkpoint = Checkpoint::load(path)?;
@@ -137,10 +137,9 @@ pub fn eval_checkpoints(paths: &[PathBuf], request: &EvalRequest<'_>) -> Result<
     Ok(reports)
 }
 
-/// Where a run keeps the recordings it generates: beside `checkpoints/`.
-fn recordings_of(checkpoint: &Path) -> PathBuf {
-    let run = checkpoint.parent().and_then(Path::parent).unwrap_or(Path::new("."));
-    run.join("recordings")
+/// The folder of the run that wrote `checkpoint`, into `checkpoints/`.
+fn run_of(checkpoint: &Path) -> &Path {
+    checkpoint.parent().and_then(Path::parent).unwrap_or(Path::new("."))
 }
 
 fn eval_one(
@@ -192,7 +191,7 @@ fn differs(path: &Path, what: &str, stored: &str, found: &str) -> Error {
 /// The network of a checkpoint for `task`'s inputs, on its own device set or on `device`, and the epoch of its weights.
 ///
 /// # Errors
-/// A device set that is not what it was, and what building the network gives.
+/// A device that neither the run's folder keeps nor a set describes as it was, and what building the network gives.
 pub(super) fn trained(
     path: &Path,
     checkpoint: &Checkpoint,
@@ -203,13 +202,22 @@ pub(super) fn trained(
     let about = &checkpoint.meta.about;
     let device = match device {
         Some(other) => JobDevice::new(other, &DeviceSet::load(other)?)?,
-        None => {
-            let device = JobDevice::new(&about.device, &DeviceSet::load(&about.device)?)?;
-            if device.sha256 != about.device_sha256 {
-                return Err(differs(path, "device set with sha256", &about.device_sha256, &device.sha256));
+        None => match JobDevice::kept(run_of(path), &about.device, &about.device_sha256)? {
+            Some(device) => device,
+            // The checkpoint stands alone: a preset, or a file where it was.
+            None => {
+                let device = JobDevice::new(&about.device, &DeviceSet::load(&about.device)?)?;
+                if device.sha256 != about.device_sha256 {
+                    return Err(differs(
+                        path,
+                        "device set with sha256",
+                        &about.device_sha256,
+                        &device.sha256,
+                    ));
+                }
+                device
             }
-            device
-        }
+        },
     };
     let net = Network::new(&about.spec, task.input(), task.outputs(), Some(&device.law), about.seed)?
         .read(task.readout());

@@ -28,7 +28,7 @@ pub fn open_run(out: &Path, command: &str, devices: &[JobDevice], seeds: &[u64])
         name: join(|device| &device.name),
         sha256: if devices.len() == 1 { hashes } else { hash_bytes(hashes.as_bytes()) },
     };
-    RunDir::create_or_resume(out, Manifest::new(command, device, Vec::new(), seeds.to_vec()))
+    RunDir::create_or_resume(out, Manifest::new(command, device, seeds.to_vec()))
 }
 
 /// Every network on every task from every seed: tasks outermost, seeds innermost.

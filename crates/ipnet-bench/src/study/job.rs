@@ -1,14 +1,15 @@
 //! One job: train a network on a task from a seed, test it, keep the result.
 
 use super::{Effort, StudyProgress};
-use crate::run::{MetricLine, Metrics, RunDir, hash_bytes};
+use crate::run::{MetricLine, Metrics, RunDir, hash_bytes, read_job};
 use crate::task::{Fold, Task, busy_input};
 use crate::train::{About, EpochRecord, EventFile, Keep, Progress, TrainConfig, train};
 use crate::{Error, Result};
 use ipnet_device::{DeviceSet, StepLaw};
 use ipnet_zoo::{INITIAL_GAIN, Memory, NetSpec, Network, Placement, Role, TemporalNet, sensor_gain_v};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -31,6 +32,48 @@ impl JobDevice {
     pub fn new(name: &str, set: &DeviceSet) -> Result<Self> {
         Ok(Self { name: name.to_owned(), sha256: set.hash(), law: Arc::new(set.reduce()?.law) })
     }
+
+    /// Keeps the law in the run's folder, once: a checkpoint is evaluated with it wherever the set's file is by then.
+    fn keep(&self, run: &RunDir) -> Result<()> {
+        let name = kept_as(&self.name);
+        if run.job_result::<KeptDevice>(&name)?.is_some_and(|kept| kept.sha256 == self.sha256) {
+            return Ok(());
+        }
+        let law = StepLaw::clone(&self.law);
+        run.finish_job(&name, &KeptDevice { name: self.name.clone(), sha256: self.sha256.clone(), law })
+    }
+
+    /// The device `name` of that hash which a run's folder keeps.
+    ///
+    /// # Errors
+    /// A damaged file, and a law without meaning in it.
+    pub(super) fn kept(run: &Path, name: &str, sha256: &str) -> Result<Option<Self>> {
+        let kept = read_job::<KeptDevice>(run, &kept_as(name))?.filter(|kept| kept.sha256 == sha256);
+        kept.map(|KeptDevice { name, sha256, law }| {
+            law.validate()?;
+            Ok(Self { name, sha256, law: Arc::new(law) })
+        })
+        .transpose()
+    }
+}
+
+/// A device in a run's folder.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeptDevice {
+    name: String,
+    sha256: String,
+    law: StepLaw,
+}
+
+fn kept_as(device: &str) -> String {
+    format!("device.{}", file_name(device))
+}
+
+/// A set may be a file: its path is no file name.
+fn file_name(device: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '-' };
+    device.chars().map(plain).collect()
 }
 
 /// What to train, on what, from which seed.
@@ -66,9 +109,7 @@ pub fn job_id(task: &str, fold: Option<Fold>, spec: &NetSpec, device: &str, seed
         id += &format!(".{firing}");
     }
     if device != "default" {
-        // A set may be a file: its path is no file name.
-        let plain = |c: char| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '-' };
-        id += &format!(".{}", device.chars().map(plain).collect::<String>());
+        id += &format!(".{}", file_name(device));
     }
     format!("{id}.seed{seed}")
 }
@@ -220,6 +261,17 @@ pub fn run_jobs(
     effort: &Effort,
     progress: &StudyProgress,
 ) -> Result<Vec<JobResult>> {
+    let mut known = BTreeSet::new();
+    if let Some(twice) = jobs.iter().map(Job::id).find(|id| !known.insert(id.clone())) {
+        return Err(Error::Argument {
+            what: "the networks".into(),
+            expected: "each once".into(),
+            found: format!("two called {twice}"),
+        });
+    }
+    for job in jobs {
+        job.device.keep(run)?;
+    }
     let metrics = Mutex::new(run.metrics()?);
     let results = in_parallel(effort.threads, jobs.len(), |index| {
         finish(&jobs[index], run, &metrics, (progress, effort))

@@ -4,7 +4,7 @@ use super::{Job, JobResult};
 use crate::Result;
 use crate::figure::mean_sd;
 use crate::table::Table;
-use ipnet_zoo::{Backbone, Memory, NetSpec};
+use ipnet_zoo::{Backbone, Firing, Memory, NetSpec};
 use std::collections::BTreeSet;
 
 /// All seeds of one network on one task.
@@ -39,15 +39,21 @@ impl Row {
     }
 }
 
-/// A network in a figure: `ip at sensor`, `no memory`, with its backbone where that is not the plain one.
+/// A network in a figure: `ip at sensor`, `no memory`, with its backbone, width and firing where those are not the usual ones.
 pub fn label(spec: &NetSpec) -> String {
-    let memory = match spec.memory {
+    let mut label = match spec.memory {
         Memory::None => "no memory".into(),
         memory => format!("{memory} at {}", spec.placement),
     };
+    if spec.firing != Firing::default() {
+        label += &format!(", {}", spec.firing);
+    }
+    if let Some(width) = spec.width {
+        label += &format!(", width {width}");
+    }
     match spec.backbone {
-        Backbone::Plain => memory,
-        backbone => format!("{backbone}, {memory}"),
+        Backbone::Plain => label,
+        backbone => format!("{backbone}, {label}"),
     }
 }
 
@@ -85,6 +91,7 @@ pub fn accuracy_table(rows: &[Row]) -> Result<Table> {
     let mut table = Table::new([
         "task",
         "data",
+        "backbone",
         "memory",
         "placement",
         "parameters",
@@ -103,17 +110,18 @@ pub fn accuracy_table(rows: &[Row]) -> Result<Table> {
             continue;
         };
         let mean =
-            |values: Vec<f64>| mean_sd(&values).map_or(String::new(), |(mean, _)| format!("{mean:.4}"));
+            |values: Vec<f64>| mean_sd(&values).map_or(String::new(), |(mean, _)| format!("{mean:.6}"));
         let optional = |value: fn(&JobResult) -> Option<f64>| {
             mean(row.results.iter().filter_map(|(_, result)| value(result)).collect())
         };
         let sd = match (row.results.len(), mean_sd(&row.accuracies())) {
-            (2.., Some((_, sd))) => format!("{sd:.4}"),
+            (2.., Some((_, sd))) => format!("{sd:.6}"),
             _ => String::new(),
         };
         table.push([
             row.task.clone(),
             row.data.clone(),
+            row.spec.backbone.to_string(),
             row.spec.memory.to_string(),
             row.spec.placement.to_string(),
             first.parameters.to_string(),
@@ -159,8 +167,8 @@ pub fn measures_table(rows: &[Row]) -> Result<Table> {
             let values: Vec<f64> =
                 row.results.iter().filter_map(|(_, result)| result.measures.get(*name).copied()).collect();
             let (mean, sd) = mean_sd(&values).map_or((None, None), |(mean, sd)| (Some(mean), Some(sd)));
-            cells.push(mean.map_or(String::new(), |mean| format!("{mean:.4}")));
-            cells.push(sd.filter(|_| values.len() > 1).map_or(String::new(), |sd| format!("{sd:.4}")));
+            cells.push(mean.map_or(String::new(), |mean| format!("{mean:.6}")));
+            cells.push(sd.filter(|_| values.len() > 1).map_or(String::new(), |sd| format!("{sd:.6}")));
         }
         table.push(cells)?;
     }

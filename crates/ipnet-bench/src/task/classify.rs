@@ -53,6 +53,15 @@ impl Classification {
             (0..copies).flat_map(|copy| clips.iter().map(move |clip| clip * copies + copy)).collect()
         };
         let [train, held_out, test] = frames.split(validation, seed)?;
+        if train.is_empty() {
+            return Err(Error::Argument {
+                what: format!("training part of task {name}"),
+                expected:
+                    "two groups (subjects, recordings) of clips or more: one is held out for validation"
+                        .into(),
+                found: "one".into(),
+            });
+        }
         let splits = Splits { train: expand(&train), validation: expand(&held_out), test: expand(&test) };
         Ok(Self { name: name.to_owned(), sha256: frames.hash(), frames, direction, fold: None, splits })
     }
@@ -199,7 +208,8 @@ impl Task for Classification {
 
     fn source(&self) -> DataSource {
         let fold = self.fold.map_or(String::new(), |fold| format!(".{fold}"));
-        self.splits.source(format!("{}{fold}", self.frames.data), &self.sha256)
+        let (task, data) = (format!("{}{fold}", self.name), format!("{}{fold}", self.frames.data));
+        self.splits.source(task, data, &self.sha256)
     }
 
     fn window_s(&self) -> Option<f64> {

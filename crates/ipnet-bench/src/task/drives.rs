@@ -15,6 +15,8 @@ use rayon::prelude::*;
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
+/// Counts the changes of the generator and of the binning: kept frames of an older one are made again.
+const REVISION: u32 = 2;
 /// Side of the square of the protocol's cells (172 x 128) that is summed into one.
 const SHRINK: usize = 4;
 /// Channels, rows and columns of a bin.
@@ -64,7 +66,8 @@ fn read(paths: &[&Path]) -> Result<Vec<Drive>> {
 /// # Errors
 /// What generating, writing and reading give.
 pub fn synthetic(spec: &DrivingSpec, recordings: &Path) -> Result<Drives> {
-    let recipe = format!("{spec:?} {DRIVE_SHAPE:?} {}", env!("CARGO_PKG_VERSION"));
+    let protocol = DrivingProtocol::default();
+    let recipe = format!("{spec:?} {DRIVE_SHAPE:?} {protocol:?} {REVISION} {}", env!("CARGO_PKG_VERSION"));
     let path = recordings.join(format!("driving-{}.safetensors", &hash_bytes(recipe.as_bytes())[..12]));
     let drives = match load(&path, &recipe) {
         Some(drives) => drives,

@@ -142,10 +142,11 @@ impl FrameSet {
         self.labels.is_empty()
     }
 
-    /// The same clips with the parts of fold `fold`: the clips of each class, shuffled, go to the test parts in turn.
+    /// The same clips with the parts of fold `fold`: the clips of each class, shuffled, go to the test parts in turn; where
+    /// clips share a group (a subject, a recording), whole groups do.
     ///
     /// # Errors
-    /// Fewer than two folds, a number that is none of theirs, more folds than a class has clips.
+    /// Fewer than two folds, a number that is none of theirs, more folds than a class has clips or than there are groups.
     pub fn fold(&self, fold: Fold) -> Result<Self> {
         let refuse = |expected: String| Error::Argument {
             what: format!("data set {}", self.data),
@@ -156,6 +157,21 @@ impl FrameSet {
             return Err(refuse("two folds or more, numbered from 1".into()));
         }
         let mut parts = vec![Part::Train; self.len()];
+        let mut groups: Vec<&str> =
+            self.groups.iter().map(String::as_str).collect::<BTreeSet<_>>().into_iter().collect();
+        if groups.len() < self.len() {
+            if groups.len() < fold.of {
+                return Err(refuse(format!("at most {} folds, one per group of clips", groups.len())));
+            }
+            Stream::named(FOLD_SEED, "fold of groups").shuffle(&mut groups);
+            let test: BTreeSet<&str> = groups.into_iter().skip(fold.number - 1).step_by(fold.of).collect();
+            for (part, group) in parts.iter_mut().zip(&self.groups) {
+                if test.contains(group.as_str()) {
+                    *part = Part::Test;
+                }
+            }
+            return Ok(Self { parts, ..self.clone() });
+        }
         for class in 0..self.classes.len() {
             let mut clips: Vec<usize> = (0..self.len()).filter(|&clip| self.labels[clip] == class).collect();
             if (1..fold.of).contains(&clips.len()) {
@@ -171,7 +187,7 @@ impl FrameSet {
     }
 
     /// Clip numbers of train, validation and test. Validation takes `fraction` of the training groups (at least one), drawn
-    /// by `seed`; where all clips of a class would share one group, groups are clips.
+    /// by `seed`: of a single group it takes all.
     pub fn split(&self, fraction: f64, seed: u64) -> Result<[Vec<usize>; 3]> {
         let of = |part: Part| (0..self.len()).filter(|&i| self.parts[i] == part).collect::<Vec<_>>();
         let (train, test) = (of(Part::Train), of(Part::Test));

@@ -38,10 +38,10 @@ pub struct Splits {
 }
 
 impl Splits {
-    /// What a manifest says of recordings called `name` with that hash, cut like this.
-    fn source(&self, name: String, sha256: &str) -> DataSource {
+    /// What a manifest says of the recordings `name` of `task` with that hash, cut like this.
+    fn source(&self, task: String, name: String, sha256: &str) -> DataSource {
         let [train, validation, test] = [&self.train, &self.validation, &self.test].map(Vec::len);
-        DataSource { name, sha256: sha256.to_owned(), train, validation, test }
+        DataSource { task, name, sha256: sha256.to_owned(), train, validation, test }
     }
 }
 

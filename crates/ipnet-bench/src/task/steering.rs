@@ -297,7 +297,7 @@ impl Task for Steering {
     }
 
     fn source(&self) -> DataSource {
-        self.splits.source(self.data.clone(), &self.sha256)
+        self.splits.source(self.name.clone(), self.data.clone(), &self.sha256)
     }
 
     fn readout(&self) -> Readout {

@@ -103,7 +103,7 @@ fn noise(task: &dyn Task, found: &Found<'_>, source: &dyn Fn(&str) -> Source) ->
         let of = |condition| {
             let same = |row: &&ConditionRow| {
                 row.task == task.name()
-                    && (row.spec.memory, row.spec.placement) == (memory, placement)
+                    && row.spec == NetSpec::plain(memory, placement)
                     && row.condition == condition
             };
             found.conditions.iter().find(same).map(|row| &row.scores)

@@ -51,8 +51,8 @@ pub(super) fn build(run: &RunDir, plan: &Plan, law: &StepLaw, found: &Found<'_>)
     sections.extend(maker.sections(found)?);
     let bill = energy::section(&maker, &plan.device, found)?;
     if let Some(table) = found.clips {
-        let caption =
-            "Each clip cut by its label row, [start, end), and framed; no event is lost between the two.";
+        let caption = "Each clip cut by its label row, [start, end), and framed; a cell of a frame holds 255 events, and what a full one meets \
+             beyond that is not framed.";
         let mut blocks = vec![Block::Table {
             caption: caption.into(),
             table: table.clone(),

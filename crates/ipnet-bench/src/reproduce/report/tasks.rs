@@ -77,7 +77,7 @@ fn score_bars(task: &dyn Task, rows: &[&Row]) -> Bars {
     Bars {
         title: format!("{}: test part", task.name()),
         y_label: if classes { "test samples (%)" } else { "explained variance (%)" }.into(),
-        y_range: Some((0.0, 100.0)),
+        y_range: classes.then_some((0.0, 100.0)),
         reference: classes.then(|| (100.0 / task.outputs() as f64, "chance".into())),
         groups: rows.iter().map(|row| row.label()).collect(),
         series,
@@ -97,7 +97,8 @@ fn learning_curves(task: &dyn Task, rows: &[&Row]) -> Curves {
         title: format!("{}: validation part over training", task.name()),
         x_label: "epoch".into(),
         y_label: "validation score (%)".into(),
-        y_range: Some((0.0, 100.0)),
+        // Explained variance may be negative.
+        y_range: task.classification().map(|_| (0.0, 100.0)),
         log_x: false,
         markers: false,
         series: rows.iter().map(curve).collect(),

@@ -44,7 +44,7 @@ impl Task for Altered<'_> {
 
     fn batch(&self, samples: &[usize], augment: Option<Augment>) -> Result<Batch> {
         let batch = self.task.batch(samples, augment)?;
-        let x = alter(&batch.x, samples, self.condition)?;
+        let x = alter(&batch.x, samples, self.condition, self.readout())?;
         Ok(Batch { x, ..batch })
     }
 
@@ -65,8 +65,9 @@ impl Task for Altered<'_> {
     }
 }
 
-/// The clips `[T, B, ...]` of `samples`, values `ln(1 + count)`, under `condition`.
-fn alter(x: &Tensor, samples: &[usize], condition: Condition) -> Result<Tensor> {
+/// The clips `[T, B, ...]` of `samples`, values `ln(1 + count)`, under `condition`. Where the last step alone is read, what is
+/// told belongs to the last frame: it stays the last.
+fn alter(x: &Tensor, samples: &[usize], condition: Condition, readout: Readout) -> Result<Tensor> {
     let (steps, clips) = (x.dim(0)?, x.dim(1)?);
     match condition {
         Condition::Shuffled => {
@@ -84,7 +85,11 @@ fn alter(x: &Tensor, samples: &[usize], condition: Condition) -> Result<Tensor> 
             Ok(Tensor::from_vec(out, x.shape(), &Device::Cpu)?)
         }
         Condition::OneFrame => {
-            let shown: Vec<f32> = (0..steps).map(|t| f32::from(t == steps / 2)).collect();
+            let kept = match readout {
+                Readout::Mean => steps / 2,
+                Readout::Last => steps.saturating_sub(1),
+            };
+            let shown: Vec<f32> = (0..steps).map(|t| f32::from(t == kept)).collect();
             let mut shape = vec![1; x.rank()];
             shape[0] = steps;
             Ok(x.broadcast_mul(&Tensor::from_vec(shown, shape, &Device::Cpu)?)?)
@@ -111,7 +116,11 @@ fn alter(x: &Tensor, samples: &[usize], condition: Condition) -> Result<Tensor> 
             Ok(Tensor::from_vec(values, x.shape(), &Device::Cpu)?)
         }
         Condition::Frames(wanted) => {
-            let frames: Vec<u32> = (0..wanted).map(|t| (t % steps) as u32).collect();
+            let first = match readout {
+                Readout::Mean => 0,
+                Readout::Last => steps - wanted % steps,
+            };
+            let frames: Vec<u32> = (first..first + wanted).map(|t| (t % steps) as u32).collect();
             Ok(x.index_select(&Tensor::from_vec(frames, wanted, &Device::Cpu)?, 0)?)
         }
         Condition::AsTrained
@@ -134,6 +143,10 @@ mod tests {
         Tensor::from_vec(values, (4, 2, 1, 1, 2), &Device::Cpu).unwrap()
     }
 
+    fn altered(condition: Condition, readout: Readout) -> Tensor {
+        alter(&clips(), &[0, 1], condition, readout).unwrap()
+    }
+
     /// Counts of the first (or second) cell of a clip over time.
     fn counts(x: &Tensor, clip: usize, cell: usize) -> Vec<u32> {
         let values = x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
@@ -142,14 +155,15 @@ mod tests {
 
     #[test]
     fn shuffling_keeps_every_frame_of_a_clip() {
-        let x = alter(&clips(), &[3, 8], Condition::Shuffled).unwrap();
+        let x = alter(&clips(), &[3, 8], Condition::Shuffled, Readout::Mean).unwrap();
         for (clip, first) in [(0, 1), (1, 11)] {
             let mut found = counts(&x, clip, 0);
             found.sort_unstable();
             assert_eq!(found, (first..first + 4).collect::<Vec<_>>());
         }
         // A clip's order is its own: it does not hang on what stands beside it in the batch.
-        let alone = alter(&clips().narrow(1, 1, 1).unwrap(), &[8], Condition::Shuffled).unwrap();
+        let alone =
+            alter(&clips().narrow(1, 1, 1).unwrap(), &[8], Condition::Shuffled, Readout::Mean).unwrap();
         let alone: Vec<f32> = alone.flatten_all().unwrap().to_vec1().unwrap();
         let alone: Vec<u32> = alone.chunks(2).map(|frame| frame[0].exp_m1().round() as u32).collect();
         assert_eq!(alone, counts(&x, 1, 0));
@@ -157,14 +171,22 @@ mod tests {
 
     #[test]
     fn one_frame_is_the_middle_one() {
-        let x = alter(&clips(), &[0, 1], Condition::OneFrame).unwrap();
+        let x = altered(Condition::OneFrame, Readout::Mean);
         assert_eq!((counts(&x, 0, 0), counts(&x, 1, 0)), (vec![0, 0, 3, 0], vec![0, 0, 13, 0]));
     }
 
     #[test]
     fn clips_end_early_or_start_again() {
-        let of = |frames| counts(&alter(&clips(), &[0, 1], Condition::Frames(frames)).unwrap(), 0, 0);
+        let of = |frames| counts(&altered(Condition::Frames(frames), Readout::Mean), 0, 0);
         assert_eq!((of(2), of(6)), (vec![1, 2], vec![1, 2, 3, 4, 1, 2]));
+    }
+
+    /// Where the last step is read, the last frame stays the last, however long the clip.
+    #[test]
+    fn the_frame_that_is_read_stays_the_last() {
+        let of = |frames| counts(&altered(Condition::Frames(frames), Readout::Last), 0, 0);
+        assert_eq!((of(2), of(4), of(6)), (vec![3, 4], vec![1, 2, 3, 4], vec![3, 4, 1, 2, 3, 4]));
+        assert_eq!(counts(&altered(Condition::OneFrame, Readout::Last), 0, 0), [0, 0, 0, 4]);
     }
 
     /// Noise only adds, and over many clips it adds as many events as it says.
@@ -172,7 +194,7 @@ mod tests {
     fn noise_adds_the_share_it_says() {
         let (mut added, samples) = (0.0, 4000);
         for sample in 0..samples {
-            let x = alter(&clips(), &[sample, sample], Condition::Noise(0.5)).unwrap();
+            let x = alter(&clips(), &[sample, sample], Condition::Noise(0.5), Readout::Mean).unwrap();
             for cell in 0..2 {
                 let clean = counts(&clips(), 0, cell);
                 for (noisy, clean) in counts(&x, 0, cell).into_iter().zip(clean) {

@@ -26,13 +26,13 @@ pub enum Condition {
     AsTrained,
     /// The frames of each clip come in a random order.
     Shuffled,
-    /// Only the middle frame is shown; the others are empty.
+    /// Only the middle frame is shown, or the last where that one is read; the others are empty.
     OneFrame,
     /// Junctions cool completely from slot to slot, and a reset leaves no heat.
     HeatCut,
     /// Noise events fall on random cells and frames: this many for each event of the clip.
     Noise(f64),
-    /// Clips of this many frames: shorter ones end early, longer ones start again.
+    /// Clips of this many frames: shorter ones end early, longer ones start again; where the last frame is read it stays the last.
     Frames(usize),
     /// The spread between junctions, on the same chip, times this.
     Spread(f64),

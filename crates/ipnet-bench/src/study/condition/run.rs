@@ -9,7 +9,7 @@ use crate::table::Table;
 use crate::task::Task;
 use crate::train::{Checkpoint, evaluate};
 use crate::{Error, Result};
-use ipnet_zoo::{NetSpec, Network, TemporalNet};
+use ipnet_zoo::{NetSpec, Network, Readout, TemporalNet};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -88,7 +88,11 @@ fn test_job(run: &RunDir, job: &Job<'_>, conditions: &[Condition]) -> Result<Vec
     let path = run.checkpoint_path(&id)?;
     let kept = format!("{id}.conditions");
     let trained = job.identity()?;
-    let identity = hash_bytes(format!("{trained} {applying:?}").as_bytes());
+    let to_the_end = match job.task.readout() {
+        Readout::Mean => "",
+        Readout::Last => " to the last frame",
+    };
+    let identity = hash_bytes(format!("{trained} {applying:?}{to_the_end}").as_bytes());
     if let Some(tested) = run.job_result::<Tested>(&kept)?
         && tested.identity == identity
     {
@@ -125,19 +129,29 @@ fn test_job(run: &RunDir, job: &Job<'_>, conditions: &[Condition]) -> Result<Vec
 /// # Errors
 /// None that input can reach: rows have the table's columns.
 pub fn conditions_table(rows: &[ConditionRow]) -> Result<Table> {
-    let mut table =
-        Table::new(["task", "memory", "placement", "condition", "level", "seeds", "score_mean", "score_sd"]);
+    let mut table = Table::new([
+        "task",
+        "backbone",
+        "memory",
+        "placement",
+        "condition",
+        "level",
+        "seeds",
+        "score_mean",
+        "score_sd",
+    ]);
     for row in rows {
         let Some((mean, sd)) = mean_sd(&row.scores) else { continue };
         table.push([
             row.task.clone(),
+            row.spec.backbone.to_string(),
             row.spec.memory.to_string(),
             row.spec.placement.to_string(),
             row.condition.name().to_owned(),
             row.condition.level().map_or(String::new(), |level| level.to_string()),
             row.scores.len().to_string(),
-            format!("{mean:.4}"),
-            if row.scores.len() > 1 { format!("{sd:.4}") } else { String::new() },
+            format!("{mean:.6}"),
+            if row.scores.len() > 1 { format!("{sd:.6}") } else { String::new() },
         ])?;
     }
     Ok(table)
