@@ -47,7 +47,7 @@ pub struct Reproduce {
 enum TierName {
     /// At most 15 minutes on two cores
     Quick,
-    /// At most three hours on two cores: all memories and placements, more tasks and seeds, the studies
+    /// At most three hours on two cores: nine of the memories, IP at every placement, more tasks and seeds, the studies
     Standard,
     /// The same and more on the official recordings, with the published ResNet-32, from five seeds: days of a large machine
     Full,
