@@ -28,3 +28,30 @@ fn the_systems_reason_stands_once() {
         assert_eq!(message.matches("os error").count(), 1, "{arguments:?}: {message}");
     }
 }
+
+#[test]
+fn numbers_out_of_range_are_refused_with_the_range() {
+    let cases = [
+        (["cost", "--side", "100000000000"], "from 8 to 1280"),
+        (["cost", "--side", "7"], "from 8 to 1280"),
+        (["cost", "--steps", "18446744073709551615"], "from 1 to 1000000"),
+        (["cost", "--steps", "18446744073709551616"], "from 1 to 1000000"),
+        (["cost", "--channels", "0"], "from 1 to 1024"),
+        (["cost", "--classes", "18446744073709551615"], "from 1 to 100000"),
+        (["reproduce", "--seeds", "18446744073709551615"], "from 1 to 100000"),
+    ];
+    for (arguments, range) in cases {
+        let message = refusal(&arguments);
+        assert!(message.contains(&format!("expected a whole number {range}")), "{arguments:?}: {message}");
+    }
+}
+
+/// The counts at the top of every range but that of the sides, whose network takes long to build, fit their integers.
+#[test]
+fn the_largest_counts_do_not_overflow() {
+    let output = Command::new(env!("CARGO_BIN_EXE_ipnet"))
+        .args(["cost", "--steps", "1000000", "--channels", "1024", "--classes", "100000"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
