@@ -1,5 +1,6 @@
 //! What the program says of what it refuses: once, with what it expected, and never by a panic.
 
+use std::fs;
 use std::process::Command;
 
 /// What a refused command says on stderr.
@@ -54,4 +55,31 @@ fn the_largest_counts_do_not_overflow() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_file_that_is_no_checkpoint_is_named_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let header = br#"{"__metadata__":{"of":"another program"}}"#;
+    let other = [&(header.len() as u64).to_le_bytes()[..], header].concat();
+    let cases = [
+        ("a.toml", b"name = \"mine\"\n".to_vec(), "not whole: header too large\n"),
+        (
+            "zeros",
+            vec![0; 200],
+            "not whole: invalid JSON in header: EOF while parsing a value at line 1 column 0\n",
+        ),
+        ("empty", Vec::new(), "not whole: header too small\n"),
+        ("other", other, "found a safetensors file that names no training\n"),
+    ];
+    for (name, bytes, end) in cases {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        let message = refusal(&["eval", path.to_str().unwrap()]);
+        let start = format!(
+            "error: {}: expected a checkpoint (safetensors) of `ipnet train`, `ipnet sweep` or `ipnet reproduce`, found a",
+            path.display()
+        );
+        assert!(message.starts_with(&start) && message.ends_with(end), "{message}");
+    }
 }
