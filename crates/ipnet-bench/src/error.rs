@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 
 /// What can go wrong in a run, a figure or a report.
+///
+/// A message is whole by itself: the cause stands in it. So no variant gives it as [`std::error::Error::source`] too, or those who print
+/// the chain (`{:#}` of `anyhow`) would print it twice; `r#source` is what `thiserror` does not take for one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -14,7 +17,7 @@ pub enum Error {
         /// What was tried, as a verb phrase: "create the folder", "write", ...
         action: &'static str,
         /// The operating system's own words.
-        source: std::io::Error,
+        r#source: std::io::Error,
     },
     /// A file of a run folder that does not hold what its name promises.
     #[error("{path}, line {line}: expected {expected}, found {found}")]
@@ -89,7 +92,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: safetensors::SafeTensorError,
+        r#source: safetensors::SafeTensorError,
     },
     /// A stored state of another run, or one that lacks something.
     #[error("expected {expected}, found {found}")]
@@ -156,5 +159,37 @@ impl Error {
     pub fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Io { path, action, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An error as `anyhow` prints it with `{:#}`: its message and those of its sources.
+    fn chain(error: &dyn std::error::Error) -> String {
+        let sources = std::iter::successors(Some(error), |error| error.source());
+        sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    }
+
+    #[test]
+    fn a_cause_stands_once_in_the_chain() {
+        let system = || std::io::Error::from_raw_os_error(2);
+        let events = ipnet_events::Error::io("a.dat", system());
+        let device = ipnet_device::Error::Io { path: "a.toml".into(), source: system() };
+        let json = serde_json::from_str::<u8>("").unwrap_err();
+        let safetensors = safetensors::SafeTensorError::InvalidHeaderDeserialization(json);
+        let (said, parser) = (system().to_string(), "EOF while parsing");
+        let cases = [
+            (Error::io(Path::new("a.csv"), "read")(system()), "a.csv: cannot read", said.as_str()),
+            (events.into(), "a.dat", &said),
+            (device.into(), "a.toml", &said),
+            (Error::Safetensors { path: "a.st".into(), source: safetensors }, "a.st", parser),
+        ];
+        for (error, start, cause) in cases {
+            let chain = chain(&error);
+            assert!(chain.starts_with(start) && chain.matches(cause).count() == 1, "{chain}");
+            assert_eq!(chain, error.to_string());
+        }
     }
 }

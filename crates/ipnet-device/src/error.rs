@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 /// Errors of `ipnet-device`.
+///
+/// A message is whole by itself: the cause stands in it. So no variant gives it as [`std::error::Error::source`] too, or those who print
+/// the chain (`{:#}` of `anyhow`) would print it twice; `r#source` is what `thiserror` does not take for one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -22,7 +25,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        r#source: std::io::Error,
     },
     /// Neither a preset nor a file.
     #[error("no device set {name:?}: expected one of the presets {presets} or a path to a TOML file")]

@@ -131,6 +131,39 @@ fn what_the_data_cannot_show_is_held_and_said() {
     }
 }
 
+/// The three rows of docs/device.md against nine parameters: m measurements determine at most m of them, and a fit of one parameter more
+/// than there are measurements holds one, however closely each is measured.
+#[test]
+fn fewer_measurements_than_parameters_leave_the_rest_held() {
+    let base = DeviceSet::load("default").unwrap();
+    let docs = include_str!("../../../docs/device.md");
+    let csv = docs.split_once("```csv\n").and_then(|(_, rest)| rest.split_once("```")).unwrap().0;
+    let data = read_csv("docs/device.md", csv.as_bytes()).unwrap();
+    assert_eq!(data.len(), 3);
+    for m in 1..=data.len() {
+        for free in [
+            DEFAULT_FREE,
+            &[
+                "junction.ra_ohm_m2",
+                "switching.v_critical_v",
+                "magnet.stability_ratio",
+                "thermal.pole_1.r_k_per_w",
+            ][..m + 1],
+        ] {
+            let result = fit(&base, &data[..m], free).unwrap();
+            println!("{m} measurements\n{}", result.table());
+            let determined = result.parameters.iter().filter(|p| p.determined).count();
+            assert!(determined <= m, "{m} measurements determine {determined} parameters");
+            for p in result.parameters.iter().filter(|p| !p.determined) {
+                assert_eq!(p.value, p.base, "{}", p.key);
+                assert!(p.relative_error > 0.5, "{}: {}", p.key, p.relative_error);
+            }
+            let toml = result.to_toml("mine", "default", "three.csv");
+            assert_eq!(toml.matches("standard error").count(), determined, "{toml}");
+        }
+    }
+}
+
 #[test]
 fn a_csv_is_read_and_its_mistakes_named() {
     let header = "kind,v_v,width_s,bath_k,heat_v,interval_s,trials,switched,state,ohm,sigma_ohm\n";

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 /// Errors of `ipnet-events`. Each names the file and the place, what was expected there and what was found.
+///
+/// A message is whole by itself: the cause stands in it. So no variant gives it as [`std::error::Error::source`] too, or those who print
+/// the chain (`{:#}` of `anyhow`) would print it twice; `r#source` is what `thiserror` does not take for one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -12,7 +15,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// The system's reason.
-        source: std::io::Error,
+        r#source: std::io::Error,
     },
     /// Bytes that do not follow their format.
     #[error("{path}: at byte {offset}: expected {expected}, found {found}")]

@@ -4,7 +4,7 @@
 //! are read in their own type where it is the usual one and else as 64 bits, and are checked here.
 
 use crate::Error;
-use crate::writer::partial_path;
+use crate::writer::{partial_path, target};
 use hdf5::types::{FloatSize, TypeDescriptor};
 use hdf5::{Dataset, File, Group};
 use std::ops::Range;
@@ -128,18 +128,20 @@ impl Column {
 /// An HDF5 file that gets its name only when it is whole.
 pub(crate) struct PartialHdf5 {
     path: PathBuf,
+    target: PathBuf,
     partial: PathBuf,
     file: Option<File>,
 }
 
 impl PartialHdf5 {
-    /// Starts a file that will stand at `path`.
+    /// Starts a file that will stand at `path`, or where a link at `path` leads.
     pub fn create(path: &Path) -> Result<Self, Error> {
-        let partial = partial_path(path);
+        let target = target(path)?;
+        let partial = partial_path(&target);
         // The system's own reason (no such folder, read-only) is clearer than the library's.
         std::fs::File::create(&partial).map_err(|e| Error::io(path, e))?;
         let file = File::create(&partial).map_err(library(path, "HDF5 file"))?;
-        Ok(Self { path: path.to_path_buf(), partial, file: Some(file) })
+        Ok(Self { path: path.to_path_buf(), target, partial, file: Some(file) })
     }
 
     /// The path the file will have.
@@ -161,7 +163,7 @@ impl PartialHdf5 {
             file.flush().map_err(library(&self.path, "HDF5 file"))?;
             file.close().map_err(library(&self.path, "HDF5 file"))?;
         }
-        std::fs::rename(&self.partial, &self.path).map_err(|e| Error::io(&self.path, e))?;
+        std::fs::rename(&self.partial, &self.target).map_err(|e| Error::io(&self.path, e))?;
         self.partial = PathBuf::new();
         Ok(())
     }

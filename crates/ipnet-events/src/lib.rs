@@ -46,4 +46,4 @@ pub use aedat4::{Aedat4Reader, Aedat4Writer};
 pub use aedat31::{Aedat31Reader, Aedat31Writer};
 pub use format::{Format, OpenOptions, open};
 pub use reader::{CHUNK_EVENTS, EventReader, Ledger, Shortfall};
-pub use writer::EventWriter;
+pub use writer::{EventWriter, PartialFile};

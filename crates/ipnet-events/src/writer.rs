@@ -1,10 +1,11 @@
 //! The contract of every format that can be written, and the file under it.
 //!
 //! Design decision: a recording is written under a name of its own (`<name>.partial-<process>`) and renamed at the
-//! end, so a full disk or a killed process never leaves a file that looks whole.
+//! end, so a full disk or a killed process never leaves a file that looks whole. A rename replaces whatever has the name, so
+//! a name that stands for anything but a regular file (a device, a pipe, a folder) is refused before anything is written.
 
 use crate::{Error, Events};
-use std::fs::File;
+use std::fs::{File, FileType};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -17,21 +18,27 @@ pub trait EventWriter {
     fn finish(self: Box<Self>) -> Result<(), Error>;
 }
 
-/// A file that gets its name only when it is whole.
-pub(crate) struct PartialFile {
+/// A file that gets its name only when it is whole. Dropped before [`finish`](Self::finish) it leaves nothing behind.
+pub struct PartialFile {
     path: PathBuf,
+    target: PathBuf,
     partial: PathBuf,
     file: BufWriter<File>,
     done: bool,
 }
 
 impl PartialFile {
-    /// Starts a file that will stand at `path`.
+    /// Starts a file that will stand at `path`, or where a link at `path` leads.
+    ///
+    /// # Errors
+    /// Something at `path` that is no regular file, or a file that cannot be made.
     pub fn create(path: &Path) -> Result<Self, Error> {
-        let partial = partial_path(path);
+        let target = target(path)?;
+        let partial = partial_path(&target);
         let file = File::create(&partial).map_err(|e| Error::io(path, e))?;
         Ok(Self {
             path: path.to_path_buf(),
+            target,
             partial,
             file: BufWriter::with_capacity(1 << 18, file),
             done: false,
@@ -62,7 +69,7 @@ impl PartialFile {
     pub fn finish(mut self) -> Result<(), Error> {
         self.file.flush().map_err(|e| Error::io(&self.path, e))?;
         self.file.get_ref().sync_all().map_err(|e| Error::io(&self.path, e))?;
-        std::fs::rename(&self.partial, &self.path).map_err(|e| Error::io(&self.path, e))?;
+        std::fs::rename(&self.partial, &self.target).map_err(|e| Error::io(&self.path, e))?;
         self.done = true;
         Ok(())
     }
@@ -75,6 +82,46 @@ impl Drop for PartialFile {
             let _ = std::fs::remove_file(&self.partial);
         }
     }
+}
+
+/// Where a file for `path` must stand: at `path` if that is a regular file or a new name, or where a link at `path` leads.
+///
+/// # Errors
+/// Anything else at `path`: a rename would put a regular file in its place.
+pub(crate) fn target(path: &Path) -> Result<PathBuf, Error> {
+    let refuse = |found: &str| Error::Argument {
+        what: path.display().to_string(),
+        expected: "a regular file or a new name to write to".into(),
+        found: found.into(),
+    };
+    match (std::fs::symlink_metadata(path), std::fs::metadata(path)) {
+        (Ok(itself), Ok(end)) if end.is_file() && itself.is_symlink() => {
+            path.canonicalize().map_err(|e| Error::io(path, e))
+        }
+        (_, Ok(end)) if end.is_file() => Ok(path.to_path_buf()),
+        (_, Ok(end)) => Err(refuse(kind(end.file_type()))),
+        (Ok(itself), Err(_)) if itself.is_symlink() => Err(refuse("a link that leads nowhere")),
+        // A new name; or one that cannot be looked at, which the attempt to write there will explain.
+        (_, Err(_)) => Ok(path.to_path_buf()),
+    }
+}
+
+/// What a file is that is not a regular one.
+fn kind(of: FileType) -> &'static str {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if of.is_fifo() {
+            return "a pipe";
+        }
+        if of.is_socket() {
+            return "a socket";
+        }
+        if of.is_char_device() || of.is_block_device() {
+            return "a device";
+        }
+    }
+    if of.is_dir() { "a folder" } else { "a special file" }
 }
 
 /// Where the recording for `path` grows.

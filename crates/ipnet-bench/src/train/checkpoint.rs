@@ -117,9 +117,16 @@ impl Checkpoint {
     /// A file that is cut or of another format.
     pub fn load(path: &Path) -> Result<Self, Error> {
         let bytes = std::fs::read(path).map_err(Error::io(path, "read"))?;
-        let refuse = |source| Error::Safetensors { path: path.into(), source };
-        let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).map_err(refuse)?;
-        let text = header.metadata().as_ref().and_then(|map| map.get(META)).map_or("", String::as_str);
+        let refuse = |found: String| Error::Argument {
+            what: path.display().to_string(),
+            expected: "a checkpoint (safetensors) of `ipnet train`, `ipnet sweep` or `ipnet reproduce`"
+                .into(),
+            found,
+        };
+        let (_, header) = safetensors::SafeTensors::read_metadata(&bytes)
+            .map_err(|error| refuse(format!("a file that is none, or not whole: {error}")))?;
+        let text = (header.metadata().as_ref().and_then(|map| map.get(META)))
+            .ok_or_else(|| refuse("a safetensors file that names no training".into()))?;
         let meta: CheckpointMeta = toml::from_str(text).map_err(|error| Error::Malformed {
             path: path.into(),
             line: 1,

@@ -156,7 +156,11 @@ fn covariance(information: &DMatrix<f64>) -> DMatrix<f64> {
     if information.iter().any(|slope| !slope.is_finite()) {
         return unknown();
     }
-    let Some(svd) = information.clone().try_svd(false, true, f64::EPSILON, 10_000) else { return unknown() };
+    // With fewer measurements than parameters the decomposition would leave out the directions that no measurement shows: rows of
+    // zeros, which inform on nothing, keep them.
+    let rows = information.nrows();
+    let square = information.clone().insert_rows(rows, n.saturating_sub(rows), 0.0);
+    let Some(svd) = square.try_svd(false, true, f64::EPSILON, 10_000) else { return unknown() };
     let Some(v_t) = svd.v_t else { return unknown() };
     let mut covariance = DMatrix::zeros(n, n);
     for (i, singular) in svd.singular_values.iter().enumerate() {

@@ -211,3 +211,59 @@ fn a_file_of_no_format_is_refused() {
     let error = ipnet_events::open(&path, &OpenOptions::default()).err().unwrap().to_string();
     assert!(error.contains("expected an event recording") && error.contains("'hello'"), "{error}");
 }
+
+/// What stands at `path` itself, whatever it links to.
+#[cfg(unix)]
+fn is_pipe(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    std::fs::symlink_metadata(path).unwrap().file_type().is_fifo()
+}
+
+/// A rename would put a regular file in the place of a pipe, a device or a link: what is no regular file is refused and
+/// stays, and a link to a regular file stays a link while the file behind it is written.
+#[cfg(unix)]
+#[test]
+fn only_regular_files_are_replaced() {
+    use std::os::unix::fs::symlink;
+    for (format, sensor) in formats() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let made = std::process::Command::new("mkfifo").arg(at("pipe")).status().unwrap();
+        assert!(made.success(), "mkfifo: {made}");
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        symlink("pipe", at("to-pipe")).unwrap();
+        symlink("nothing", at("to-nothing")).unwrap();
+        std::fs::create_dir_all(at("elsewhere")).unwrap();
+        let special = [
+            ("pipe", "a pipe"),
+            ("to-pipe", "a pipe"),
+            ("socket", "a socket"),
+            ("elsewhere", "a folder"),
+            ("to-nothing", "a link that leads nowhere"),
+        ];
+        for (name, found) in special {
+            let error = format.create(at(name), sensor).err().unwrap().to_string();
+            let expected = format!(
+                "{}: expected a regular file or a new name to write to, found {found}",
+                at(name).display()
+            );
+            assert_eq!(error, expected, "{format}");
+        }
+        assert!(is_pipe(&at("pipe")) && at("to-pipe").is_symlink() && !at("nothing").exists());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 5, "{format}: a partial file is left");
+
+        let events = some_events(40, sensor);
+        std::fs::write(at("elsewhere/file"), "older").unwrap();
+        symlink("elsewhere/file", at("to-file")).unwrap();
+        write(&at("to-file"), format, sensor, &events);
+        assert!(at("to-file").is_symlink(), "{format}");
+        let (_, mut reader) =
+            ipnet_events::open(at("elsewhere/file"), &options(format, sensor, Shortfall::Refuse)).unwrap();
+        assert_eq!(read_all(reader.as_mut()).0, events, "{format}");
+        assert_eq!(
+            std::fs::read_dir(at("elsewhere")).unwrap().count(),
+            1,
+            "{format}: a partial file is left"
+        );
+    }
+}

@@ -8,7 +8,7 @@ mod frames;
 mod info;
 mod play;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
 use ipnet_events::{EventReader, Format, Ledger, OpenOptions, Shortfall, open};
 use std::path::{Path, PathBuf};
@@ -67,6 +67,13 @@ impl Input {
         let shortfall = if self.allow_shortfall { Shortfall::Allow } else { Shortfall::Refuse };
         let options = OpenOptions { shortfall, sensor: self.sensor, format: self.from, stream: self.stream };
         Ok(open(&self.path, &options)?)
+    }
+
+    /// Refuses to write over the recording that is read.
+    fn keep_from(&self, output: &Path) -> anyhow::Result<()> {
+        let same = matches!((self.path.canonicalize(), output.canonicalize()), (Ok(a), Ok(b)) if a == b);
+        ensure!(!same, "{}: expected another file to write than the recording", output.display());
+        Ok(())
     }
 
     /// The sensor's size, by the recording or by the caller.

@@ -15,6 +15,7 @@ pub mod verify;
 
 use crate::Command;
 use ipnet_bench::table::Table;
+use std::ops::RangeInclusive;
 use std::process::ExitCode;
 
 /// Runs one command; its exit code is 0 done or 1 for a negative result, and an error becomes 2.
@@ -49,10 +50,13 @@ fn print_table(table: &Table, json: bool) {
     }
 }
 
-/// A count of seeds, epochs or threads.
-fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse::<usize>() {
-        Ok(count) if count > 0 => Ok(count),
-        _ => Err("expected a whole number of at least 1".into()),
+/// Most seeds, epochs, samples or threads: beyond any use, and no product of such counts overflows.
+const MOST: usize = 100_000;
+
+/// A parser of whole numbers in `range`.
+fn whole(range: RangeInclusive<usize>) -> impl Fn(&str) -> Result<usize, String> + Clone {
+    move |text| match text.parse() {
+        Ok(number) if range.contains(&number) => Ok(number),
+        _ => Err(format!("expected a whole number from {} to {}", range.start(), range.end())),
     }
 }

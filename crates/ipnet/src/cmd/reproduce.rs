@@ -26,10 +26,10 @@ pub struct Reproduce {
     #[arg(long, value_name = "SET", default_value = "default")]
     device: String,
     /// Number of seeds each network is trained from [default: 2 in the quick tier, 3 in the standard one, 5 in the full one]
-    #[arg(long, value_name = "N", value_parser = super::at_least_one)]
+    #[arg(long, value_name = "N", value_parser = super::whole(1..=super::MOST))]
     seeds: Option<usize>,
     /// Networks trained side by side, one thread each; no result depends on it [default: number of cores]
-    #[arg(long, value_name = "N", value_parser = super::at_least_one)]
+    #[arg(long, value_name = "N", value_parser = super::whole(1..=super::MOST))]
     threads: Option<usize>,
     /// Folder of the run [default: results/reproduce-<tier>-<device>-<N>seeds]
     #[arg(long, value_name = "DIR")]

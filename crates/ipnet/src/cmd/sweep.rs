@@ -22,7 +22,7 @@ pub struct Sweep {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Networks trained side by side, one thread each; no result depends on it [default: number of cores]
-    #[arg(long, value_name = "N", value_parser = super::at_least_one)]
+    #[arg(long, value_name = "N", value_parser = super::whole(1..=super::MOST))]
     threads: Option<usize>,
     /// Folder of the run [default: results/sweep-<name of the file>]
     #[arg(long, value_name = "DIR")]

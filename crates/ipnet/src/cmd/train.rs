@@ -30,10 +30,10 @@ pub struct Train {
     #[arg(long, value_name = "SET", default_value = "default")]
     device: String,
     /// Number of seeds each network is trained from
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = super::at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = super::whole(1..=super::MOST))]
     seeds: usize,
     /// Networks trained side by side, one thread each; no result depends on it [default: number of cores]
-    #[arg(long, value_name = "N", value_parser = super::at_least_one)]
+    #[arg(long, value_name = "N", value_parser = super::whole(1..=super::MOST))]
     threads: Option<usize>,
     /// Folder of the run
     #[arg(long, value_name = "DIR", default_value = "results/train")]
@@ -53,10 +53,10 @@ pub struct Train {
 #[command(next_help_heading = "Training (defaults: the task's)")]
 struct Config {
     /// Passes over the training part
-    #[arg(long, value_name = "N", value_parser = super::at_least_one)]
+    #[arg(long, value_name = "N", value_parser = super::whole(1..=super::MOST))]
     epochs: Option<usize>,
     /// Samples per update
-    #[arg(long, value_name = "N", value_parser = super::at_least_one)]
+    #[arg(long, value_name = "N", value_parser = super::whole(1..=super::MOST))]
     batch: Option<usize>,
     /// The rule that updates weights
     #[arg(long, value_enum)]
@@ -68,7 +68,7 @@ struct Config {
     #[arg(long, value_name = "SHARE")]
     momentum: Option<f64>,
     /// Epochs of warm-up
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = super::whole(0..=super::MOST))]
     warm_up_epochs: Option<usize>,
     /// Decoupled weight decay
     #[arg(long, value_name = "RATE")]
@@ -80,7 +80,7 @@ struct Config {
     #[arg(long, value_name = "SHARE")]
     label_smoothing: Option<f64>,
     /// Largest random shift of a training clip, in pixels of the network's input
-    #[arg(long, value_name = "PX")]
+    #[arg(long, value_name = "PX", value_parser = super::whole(0..=super::MOST))]
     max_shift_px: Option<usize>,
     /// Largest entry of a random linear map of a training clip, less the identity: turns, shears and stretches it
     #[arg(long, value_name = "SHARE")]
@@ -89,7 +89,7 @@ struct Config {
     #[arg(long, value_name = "SHARE")]
     drop_share: Option<f64>,
     /// End after this many epochs without a better validation score; 0: never
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = super::whole(0..=super::MOST))]
     patience: Option<usize>,
 }
 

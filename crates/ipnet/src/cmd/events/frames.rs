@@ -1,13 +1,14 @@
 //! `ipnet events frames`: counts per pixel and window of time, as a NumPy array.
+//!
+//! The array gets its name only when it is whole: a recording that turns out to need too many windows, or to be damaged, leaves
+//! what stood under that name as it was.
 
 use super::{Input, report_shortfall};
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use clap::Args;
-use ipnet_events::Events;
 use ipnet_events::represent::{FrameSpec, to_frame};
-use std::fs::File;
-use std::io::{BufWriter, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use ipnet_events::{Events, PartialFile};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Count the events of each pixel in windows of time; writes .npy, [T, 2, H, W] of 32-bit floats (channel 0 OFF, 1 ON)
@@ -28,10 +29,11 @@ pub struct Frames {
 
 pub fn run(args: Frames) -> anyhow::Result<ExitCode> {
     ensure!(args.every_us > 0, "expected --every-us of at least 1");
+    args.input.keep_from(&args.output)?;
     let (_, mut reader) = args.input.open()?;
     let sensor = args.input.sensor(reader.as_ref())?;
     let spec = FrameSpec::new(sensor);
-    let mut file = NpyFile::create(args.output, spec.shape())?;
+    let mut file = NpyFile::create(&args.output, spec.shape())?;
     let mut frame = vec![0f32; spec.frame_len()];
     let mut part = vec![0f32; spec.frame_len()];
     let mut chunk = Events::default();
@@ -63,43 +65,102 @@ pub fn run(args: Frames) -> anyhow::Result<ExitCode> {
 
 /// A NumPy file that grows by frames.
 struct NpyFile {
-    path: PathBuf,
-    file: BufWriter<File>,
+    file: PartialFile,
     shape: [usize; 3],
     frames: usize,
 }
 
 impl NpyFile {
-    fn create(path: PathBuf, shape: [usize; 3]) -> anyhow::Result<Self> {
-        let file = File::create(&path).with_context(|| path.display().to_string())?;
-        let mut npy = Self { path, file: BufWriter::new(file), shape, frames: 0 };
-        npy.write_header()?;
+    fn create(path: &Path, shape: [usize; 3]) -> anyhow::Result<Self> {
+        let mut npy = Self { file: PartialFile::create(path)?, shape, frames: 0 };
+        npy.file.write(&npy.header())?;
         Ok(npy)
     }
 
     /// The header of format 1.0, always 128 bytes.
-    fn write_header(&mut self) -> anyhow::Result<()> {
+    fn header(&self) -> Vec<u8> {
         let [c, h, w] = self.shape;
         let shape = format!("({}, {c}, {h}, {w})", self.frames);
         let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
         let mut header = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
         header.extend(format!("{text:<117}\n").as_bytes());
-        self.file.write_all(&header).with_context(|| self.path.display().to_string())
+        header
     }
 
     fn write(&mut self, frame: &[f32]) -> anyhow::Result<()> {
         self.frames += 1;
         for value in frame {
-            self.file.write_all(&value.to_le_bytes()).with_context(|| self.path.display().to_string())?;
+            self.file.write(&value.to_le_bytes())?;
         }
         Ok(())
     }
 
     fn finish(mut self) -> anyhow::Result<()> {
-        self.file.seek(SeekFrom::Start(0)).with_context(|| self.path.display().to_string())?;
-        self.write_header()?;
-        self.file.flush().with_context(|| self.path.display().to_string())?;
-        eprintln!("{}: {} frames of {:?}", self.path.display(), self.frames, self.shape);
+        self.file.overwrite(0, &self.header())?;
+        let said = format!("{}: {} frames of {:?}", self.file.path().display(), self.frames, self.shape);
+        self.file.finish()?;
+        eprintln!("{said}");
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+    use std::fs;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        frames: Frames,
+    }
+
+    /// Three events in windows 0, 0 and 2 of 10 us each.
+    const RECORDING: &str = "t,x,y,p\n0,0,0,1\n3,1,1,0\n20,1,0,1\n";
+
+    fn frames(input: &Path, output: &Path, max_frames: &str) -> anyhow::Result<ExitCode> {
+        let program = ["frames".as_ref(), input.as_os_str(), output.as_os_str()];
+        let options = ["--sensor", "2x2", "--every-us", "10", "--max-frames", max_frames].map(AsRef::as_ref);
+        run(Program::parse_from(program.into_iter().chain(options)).frames)
+    }
+
+    #[test]
+    fn every_window_has_its_frame() {
+        let folder = tempfile::tempdir().unwrap();
+        let (csv, npy) = (folder.path().join("a.csv"), folder.path().join("a.npy"));
+        fs::write(&csv, RECORDING).unwrap();
+        fs::write(&npy, "an older file").unwrap();
+        frames(&csv, &npy, "3").unwrap();
+        let bytes = fs::read(&npy).unwrap();
+        let header = String::from_utf8_lossy(&bytes[10..128]);
+        assert!(header.contains("'shape': (3, 2, 2, 2)") && header.ends_with('\n'), "{header}");
+        let values: Vec<f32> =
+            bytes[128..].as_chunks().0.iter().map(|&value| f32::from_le_bytes(value)).collect();
+        // [T, 2, H, W], OFF before ON.
+        let expected = [[0., 0., 0., 1., 1., 0., 0., 0.], [0.; 8], [0., 0., 0., 0., 0., 1., 0., 0.]];
+        assert_eq!(values, expected.concat());
+    }
+
+    #[test]
+    fn frames_that_fail_leave_the_older_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (csv, npy) = (folder.path().join("a.csv"), folder.path().join("a.npy"));
+        fs::write(&csv, RECORDING).unwrap();
+        fs::write(&npy, "an older file").unwrap();
+        let error = frames(&csv, &npy, "2").unwrap_err().to_string();
+        assert_eq!(error, "the recording needs more than 2 windows");
+        assert_eq!(fs::read(&npy).unwrap(), b"an older file");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "a partial file is left");
+    }
+
+    #[test]
+    fn frames_are_not_written_over_their_recording() {
+        let folder = tempfile::tempdir().unwrap();
+        let csv = folder.path().join("a.csv");
+        fs::write(&csv, RECORDING).unwrap();
+        let error = frames(&csv, &folder.path().join("./a.csv"), "3").unwrap_err().to_string();
+        assert!(error.contains("expected another file to write than the recording"), "{error}");
+        assert_eq!(fs::read_to_string(&csv).unwrap(), RECORDING);
     }
 }

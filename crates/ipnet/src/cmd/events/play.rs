@@ -48,6 +48,9 @@ pub struct Play {
 pub fn run(args: Play) -> anyhow::Result<ExitCode> {
     ensure!(args.slice_us > 0, "expected --slice-us of at least 1");
     ensure!(args.speed.is_finite() && args.speed > 0.0, "expected --speed above 0");
+    for path in [&args.gif, &args.png].into_iter().flatten() {
+        args.input.keep_from(path)?;
+    }
     if args.gif.is_none() && args.png.is_none() {
         terminal::play(&args)?;
     }
