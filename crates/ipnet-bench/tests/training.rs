@@ -273,9 +273,9 @@ fn a_group_is_in_the_test_part_of_one_fold() {
     let mut tested = vec![0; clips];
     for number in 1..=3 {
         let fold = frames(5).fold(Fold { number, of: 3 }).unwrap();
-        for clip in 0..clips {
+        for (clip, tested) in tested.iter_mut().enumerate() {
             assert_eq!(fold.parts[clip], fold.parts[clip % 5], "clip {clip} and its group");
-            tested[clip] += usize::from(fold.parts[clip] == Part::Test);
+            *tested += usize::from(fold.parts[clip] == Part::Test);
         }
     }
     assert_eq!(tested, vec![1; clips]);

@@ -210,11 +210,13 @@ fn curves(rows: &[&ConditionRow], condition: &str, title: &str, x_label: &str) -
         });
         Curve::over_seeds(network.clone(), points)
     };
+    // Explained variance may be negative.
+    let y_range = rows.iter().all(|row| row.scores.iter().all(|score| *score >= 0.0)).then_some((0.0, 100.0));
     Curves {
         title: title.into(),
         x_label: x_label.into(),
         y_label: "score on the test part (%)".into(),
-        y_range: Some((0.0, 100.0)),
+        y_range,
         markers: true,
         series: networks.iter().map(curve).collect(),
         ..Curves::default()
