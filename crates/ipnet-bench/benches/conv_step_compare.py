@@ -3,12 +3,14 @@
     python conv_step_compare.py path/to/peer_bench [--batch 8] [--steps 16]
 
 needs torch. For each network of the kit's `conv_step` (ip, relu, lstm, r2plus1d, lif) it draws weights and
-input with PyTorch, writes them as safetensors, runs ten steps (forward, cross-entropy, backward, Adam with 1e-3) in both, and
-prints one JSON line with both series and their largest difference. Exit code 1 if one is above 1e-4.
+input with PyTorch, writes them as safetensors, runs ten steps (forward, cross-entropy, backward, Adam with 1e-3) in `peer_bench`
+(32 bits), in PyTorch with 32 bits and in PyTorch with 64, and prints one JSON line with the three series and the largest
+differences. Exit code 1 if ours are more than 1e-4 from PyTorch's of 64 bits.
 
 `ip` is the step law with the constants of the kit's `ip_ops.py` (GAIN .. HEAT), `lif` its LIF; both have the kit's threefold
 initial weights. A LIF neuron whose membrane comes within rounding of its threshold fires in one program and not in the other,
-so its losses may part by more than the other networks'.
+and Adam's first steps have the size of the gradient's sign: rounding grows from step to step, in PyTorch's 32 bits as in ours.
+So the judge is the computation with 64 bits.
 """
 import argparse
 import json
@@ -107,6 +109,19 @@ def save_safetensors(tensors, file):
     file.write_bytes(struct.pack("<Q", len(text)) + text + data)
 
 
+def train(net, x, y, peer, steps):
+    """The losses of `steps` steps, in the type of `net` and `x`."""
+    given = x.permute(1, 2, 0, 3, 4).contiguous() if peer == "r2plus1d" else x
+    optimiser, losses = torch.optim.Adam(net.parameters(), 1e-3), []
+    for _ in range(steps):
+        optimiser.zero_grad(set_to_none=True)
+        loss = F.cross_entropy(net(given), y)
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    return losses
+
+
 def compare(peer, program, T, B, side):
     torch.manual_seed(0)
     features = 64 * (side // 8) ** 2
@@ -119,6 +134,7 @@ def compare(peer, program, T, B, side):
         for m in net.modules():
             if isinstance(m, (nn.Conv2d, nn.Linear)):
                 m.weight.data.mul_(3.0)
+    start = {name: value.clone() for name, value in net.state_dict().items()}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "start.safetensors")
         save_safetensors({**net.state_dict(), "x": x, "y": y}, file)
@@ -126,16 +142,14 @@ def compare(peer, program, T, B, side):
     if done.returncode:
         sys.exit(f"{peer}: {done.stderr.strip()}")
     ours = json.loads(done.stdout)["losses"]
-    given = x.permute(1, 2, 0, 3, 4).contiguous() if peer == "r2plus1d" else x
-    optimiser, theirs = torch.optim.Adam(net.parameters(), 1e-3), []
-    for _ in ours:
-        optimiser.zero_grad(set_to_none=True)
-        loss = F.cross_entropy(net(given), y)
-        loss.backward()
-        optimiser.step()
-        theirs.append(loss.item())
-    worst = max(abs(a - b) for a, b in zip(ours, theirs))
-    print(json.dumps({"peer": peer, "T": T, "B": B, "side": side, "torch": torch.__version__, "largest_difference": worst, "ours": ours, "theirs": theirs}), flush=True)
+    single = train(net, x, y, peer, len(ours))
+    net.load_state_dict(start)
+    double = train(net.double(), x.double(), y, peer, len(ours))
+    apart = lambda one, other: max(abs(a - b) for a, b in zip(one, other))
+    worst = apart(ours, double)
+    print(json.dumps({"peer": peer, "T": T, "B": B, "side": side, "torch": torch.__version__, "ours_from_64_bits": worst,
+                      "ours_from_32_bits": apart(ours, single), "torch_32_from_64_bits": apart(single, double),
+                      "ours": ours, "torch_32_bits": single, "torch_64_bits": double}), flush=True)
     return worst <= LIMIT
 
 
