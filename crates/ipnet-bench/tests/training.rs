@@ -217,23 +217,27 @@ fn evaluation_does_not_depend_on_the_batch_size() {
     }
 }
 
-#[test]
-fn each_clip_is_in_the_test_part_of_one_fold() {
-    let shape = [2, 1, 8, 8];
-    let clips = 23;
-    let frames = FrameSet {
+/// Clips of two classes that all look the same, for training.
+fn two_classes(clips: usize, label: impl Fn(usize) -> usize, group: impl Fn(usize) -> usize) -> FrameSet {
+    FrameSet {
         data: "any".into(),
         classes: vec!["a".into(), "b".into()],
-        shape,
-        labels: (0..clips).map(|clip| usize::from(clip >= 11)).collect(),
-        groups: (0..clips).map(|clip| clip.to_string()).collect(),
+        shape: [2, 1, 8, 8],
+        labels: (0..clips).map(label).collect(),
+        groups: (0..clips).map(|clip| group(clip).to_string()).collect(),
         parts: vec![Part::Train; clips],
         counts: vec![1; clips * 2 * 64],
         saturated: 0,
         framed_events: 0,
         late_events: 0,
         mean_window_us: 0.0,
-    };
+    }
+}
+
+#[test]
+fn each_clip_is_in_the_test_part_of_one_fold() {
+    let clips = 23;
+    let frames = two_classes(clips, |clip| usize::from(clip >= 11), |clip| clip);
     let mut tested = vec![0; clips];
     for number in 1..=5 {
         let task = Classification::fold("any", &frames, None, (0.1, 1), Fold { number, of: 5 }).unwrap();
@@ -257,19 +261,7 @@ fn each_clip_is_in_the_test_part_of_one_fold() {
 #[test]
 fn a_group_is_in_the_test_part_of_one_fold() {
     let clips = 12;
-    let frames = |groups: usize| FrameSet {
-        data: "any".into(),
-        classes: vec!["a".into(), "b".into()],
-        shape: [2, 1, 8, 8],
-        labels: (0..clips).map(|clip| clip % 2).collect(),
-        groups: (0..clips).map(|clip| (clip % groups).to_string()).collect(),
-        parts: (0..clips).map(|clip| if clip == 0 { Part::Test } else { Part::Train }).collect(),
-        counts: vec![1; clips * 2 * 64],
-        saturated: 0,
-        framed_events: 0,
-        late_events: 0,
-        mean_window_us: 0.0,
-    };
+    let frames = |groups: usize| two_classes(clips, |clip| clip % 2, |clip| clip % groups);
     let mut tested = vec![0; clips];
     for number in 1..=3 {
         let fold = frames(5).fold(Fold { number, of: 3 }).unwrap();
@@ -281,6 +273,8 @@ fn a_group_is_in_the_test_part_of_one_fold() {
     assert_eq!(tested, vec![1; clips]);
     let error = frames(2).fold(Fold { number: 1, of: 3 }).unwrap_err().to_string();
     assert!(error.contains("at most 2 folds, one per group"), "{error}");
-    let error = Classification::new("any", frames(1), None, 0.2, 7).unwrap_err().to_string();
+    let mut one_group = frames(1);
+    one_group.parts[0] = Part::Test;
+    let error = Classification::new("any", one_group, None, 0.2, 7).unwrap_err().to_string();
     assert!(error.contains("training part of task any") && error.contains("found one"), "{error}");
 }
