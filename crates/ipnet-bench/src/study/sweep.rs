@@ -348,7 +348,7 @@ mod tests {
             ("task = \"gestures-11\"\n[[grid]]\nmemory = \"elephant\"".into(), ["elephant", "lstm"]),
             ("task = \"gestures-11\"\n[[grid]]\nmemory = []".into(), ["empty list", "line 3"]),
             (format!("task = \"gestures-11\"\n[train]\nepoch = 3\n{grid}"), ["[train]", "epoch"]),
-            (format!("task = \"gestures-11\"\n[train]\nbatch = 0\n{grid}"), ["batch", "at least 1"]),
+            (format!("task = \"gestures-11\"\n[train]\nbatch = 0\n{grid}"), ["batch", "1 to 100000"]),
         ] {
             let text: String = text;
             let message = parse(&text).unwrap_err().to_string();

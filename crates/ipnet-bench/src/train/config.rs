@@ -39,6 +39,9 @@ pub struct TrainConfig {
     pub patience: usize,
 }
 
+/// The largest count that a setting may have: far beyond any use, and far from where sums of counts overflow.
+const MOST: usize = 100_000;
+
 impl Default for TrainConfig {
     fn default() -> Self {
         Self {
@@ -67,9 +70,12 @@ impl TrainConfig {
     pub fn validate(&self) -> Result<()> {
         let share = |value: f64| (0.0..1.0).contains(&value);
         let positive = |value: f64| value > 0.0 && value.is_finite();
+        let counted = |count: usize| (1..=MOST).contains(&count);
         let checks = [
-            ("epochs", self.epochs > 0, "at least 1", self.epochs as f64),
-            ("batch", self.batch > 0, "at least 1", self.batch as f64),
+            ("epochs", counted(self.epochs), "1 to 100000", self.epochs as f64),
+            ("batch", counted(self.batch), "1 to 100000", self.batch as f64),
+            ("patience", self.patience <= MOST, "at most 100000", self.patience as f64),
+            ("max_shift_px", self.max_shift_px <= MOST, "at most 100000", self.max_shift_px as f64),
             ("learning_rate", positive(self.learning_rate), "a positive number", self.learning_rate),
             ("momentum", share(self.momentum), "a number in [0, 1)", self.momentum),
             (
@@ -143,6 +149,9 @@ mod tests {
         good.validate().unwrap();
         for (config, name) in [
             (TrainConfig { batch: 0, ..good }, "batch"),
+            (TrainConfig { epochs: usize::MAX, ..good }, "epochs"),
+            (TrainConfig { patience: usize::MAX, ..good }, "patience"),
+            (TrainConfig { max_shift_px: usize::MAX, ..good }, "max_shift_px"),
             (TrainConfig { learning_rate: f64::NAN, ..good }, "learning_rate"),
             (TrainConfig { momentum: 1.0, ..good }, "momentum"),
             (TrainConfig { warm_up_epochs: 11, ..good }, "warm_up_epochs"),
