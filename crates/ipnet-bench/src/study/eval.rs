@@ -2,7 +2,7 @@
 
 use super::JobDevice;
 use crate::task::{DataFolder, Fold, Shelf, Task, TaskName};
-use crate::train::{Checkpoint, evaluate};
+use crate::train::{About, Checkpoint, evaluate};
 use crate::{Error, Result};
 use ipnet_device::DeviceSet;
 use ipnet_zoo::{Network, TemporalNet};
@@ -202,22 +202,7 @@ pub(super) fn trained(
     let about = &checkpoint.meta.about;
     let device = match device {
         Some(other) => JobDevice::new(other, &DeviceSet::load(other)?)?,
-        None => match JobDevice::kept(run_of(path), &about.device, &about.device_sha256)? {
-            Some(device) => device,
-            // The checkpoint stands alone: a preset, or a file where it was.
-            None => {
-                let device = JobDevice::new(&about.device, &DeviceSet::load(&about.device)?)?;
-                if device.sha256 != about.device_sha256 {
-                    return Err(differs(
-                        path,
-                        "device set with sha256",
-                        &about.device_sha256,
-                        &device.sha256,
-                    ));
-                }
-                device
-            }
-        },
+        None => trained_device(path, about)?,
     };
     let net = Network::new(&about.spec, task.input(), task.outputs(), Some(&device.law), about.seed)?
         .read(task.readout());
@@ -227,6 +212,18 @@ pub(super) fn trained(
     };
     net.parameters().restore(&tensors)?;
     Ok((net, epoch))
+}
+
+/// The device set that a checkpoint was trained with: kept in its run, or a preset or file that is still the same.
+fn trained_device(path: &Path, about: &About) -> Result<JobDevice> {
+    if let Some(kept) = JobDevice::kept(run_of(path), &about.device, &about.device_sha256)? {
+        return Ok(kept);
+    }
+    let device = JobDevice::new(&about.device, &DeviceSet::load(&about.device)?)?;
+    if device.sha256 != about.device_sha256 {
+        return Err(differs(path, "device set with sha256", &about.device_sha256, &device.sha256));
+    }
+    Ok(device)
 }
 
 fn scores(names: &[String], confusion: &[Vec<u64>]) -> Vec<ClassScore> {

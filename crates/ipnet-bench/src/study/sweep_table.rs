@@ -4,6 +4,7 @@
 //! fold is done (each clip tested once). Its difference to the first network is paired: over the folds and seeds that both
 //! have, so that a fold that is hard for both does not count as spread between them.
 
+use super::tables::mean_sd_cells;
 use super::{JobResult, Sweep, SweepJob};
 use crate::Result;
 use crate::figure::mean_sd;
@@ -55,15 +56,6 @@ impl Group<'_> {
     }
 }
 
-/// A mean and, where there are two values or more, their standard deviation.
-fn cells(values: &[f64]) -> [String; 2] {
-    match (values.len(), mean_sd(values)) {
-        (0, _) | (_, None) => [String::new(), String::new()],
-        (1, Some((mean, _))) => [format!("{mean:.4}"), String::new()],
-        (_, Some((mean, sd))) => [format!("{mean:.4}"), format!("{sd:.4}")],
-    }
-}
-
 /// One row per network and device set; accuracies are shares of the test part after the epoch chosen on validation.
 pub(super) fn networks(sweep: &Sweep, found: &[Option<JobResult>]) -> Result<Table> {
     let mut table = Table::new([
@@ -95,13 +87,13 @@ pub(super) fn networks(sweep: &Sweep, found: &[Option<JobResult>]) -> Result<Tab
         let values = |value: fn(&JobResult) -> f64| {
             group.done.iter().map(|(_, result)| value(result)).collect::<Vec<_>>()
         };
-        let [mean, sd] = cells(&values(|result| result.score));
+        let [mean, sd] = mean_sd_cells(&values(|result| result.score));
         let seeds = group.seeds(folds.len());
-        let [seed_mean, seed_sd] = cells(&seeds);
+        let [seed_mean, seed_sd] = mean_sd_cells(&seeds);
         let differences = groups.first().map_or(Vec::new(), |first| group.differences(first));
-        let [difference, difference_sd] = cells(&differences);
+        let [difference, difference_sd] = mean_sd_cells(&differences);
         let directions: Vec<f64> = group.done.iter().filter_map(|(_, result)| result.direction).collect();
-        let [direction, _] = cells(&directions);
+        let [direction, _] = mean_sd_cells(&directions);
         let first = group.done.first().map(|(_, result)| result);
         let number =
             |value: fn(&JobResult) -> u64| first.map_or(String::new(), |result| value(result).to_string());
@@ -154,9 +146,9 @@ pub(super) fn jobs(sweep: &Sweep, found: &[Option<JobResult>]) -> Result<Table> 
             job.id(sweep.task),
             job.fold.map_or(String::new(), |fold| fold.number.to_string()),
             job.seed.to_string(),
-            format!("{:.4}", result.score),
-            format!("{:.4}", result.score_last),
-            result.direction.map_or(String::new(), |share| format!("{share:.4}")),
+            format!("{:.6}", result.score),
+            format!("{:.6}", result.score_last),
+            result.direction.map_or(String::new(), |share| format!("{share:.6}")),
             result.chosen_epoch.to_string(),
             result.test_samples().to_string(),
         ])?;

@@ -63,6 +63,13 @@ pub fn percent(shares: &[f64]) -> String {
         .map_or_else(String::new, |(mean, sd)| format!("{:.1} ± {:.1} %", 100.0 * mean, 100.0 * sd))
 }
 
+/// Cells of a table: the mean, and the sample standard deviation where there are two values or more.
+pub(super) fn mean_sd_cells(values: &[f64]) -> [String; 2] {
+    let Some((mean, sd)) = mean_sd(values) else { return Default::default() };
+    let sd = if values.len() > 1 { format!("{sd:.6}") } else { String::new() };
+    [format!("{mean:.6}"), sd]
+}
+
 /// Groups jobs by task, network and device set, in order of appearance.
 pub fn rows(jobs: &[Job<'_>], results: &[JobResult]) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
@@ -109,15 +116,14 @@ pub fn accuracy_table(rows: &[Row]) -> Result<Table> {
         let Some((_, first)) = row.results.first().filter(|(_, first)| !first.predictions.is_empty()) else {
             continue;
         };
-        let mean =
-            |values: Vec<f64>| mean_sd(&values).map_or(String::new(), |(mean, _)| format!("{mean:.6}"));
+        let mean = |values: Vec<f64>| -> String {
+            let [mean, _] = mean_sd_cells(&values);
+            mean
+        };
         let optional = |value: fn(&JobResult) -> Option<f64>| {
             mean(row.results.iter().filter_map(|(_, result)| value(result)).collect())
         };
-        let sd = match (row.results.len(), mean_sd(&row.accuracies())) {
-            (2.., Some((_, sd))) => format!("{sd:.6}"),
-            _ => String::new(),
-        };
+        let [accuracy, accuracy_sd] = mean_sd_cells(&row.accuracies());
         table.push([
             row.task.clone(),
             row.data.clone(),
@@ -126,8 +132,8 @@ pub fn accuracy_table(rows: &[Row]) -> Result<Table> {
             row.spec.placement.to_string(),
             first.parameters.to_string(),
             row.results.len().to_string(),
-            mean(row.accuracies()),
-            sd,
+            accuracy,
+            accuracy_sd,
             optional(|result| result.direction),
             mean(row.values(|result| result.score_last)),
             optional(|result| result.direction_last),
@@ -166,9 +172,7 @@ pub fn measures_table(rows: &[Row]) -> Result<Table> {
         for name in &names {
             let values: Vec<f64> =
                 row.results.iter().filter_map(|(_, result)| result.measures.get(*name).copied()).collect();
-            let (mean, sd) = mean_sd(&values).map_or((None, None), |(mean, sd)| (Some(mean), Some(sd)));
-            cells.push(mean.map_or(String::new(), |mean| format!("{mean:.6}")));
-            cells.push(sd.filter(|_| values.len() > 1).map_or(String::new(), |sd| format!("{sd:.6}")));
+            cells.extend(mean_sd_cells(&values));
         }
         table.push(cells)?;
     }

@@ -2,8 +2,8 @@
 
 use super::Condition;
 use super::altered::Altered;
-use crate::figure::mean_sd;
 use crate::run::{RunDir, hash_bytes};
+use crate::study::tables::mean_sd_cells;
 use crate::study::{Job, in_parallel, label, percent};
 use crate::table::Table;
 use crate::task::Task;
@@ -141,7 +141,7 @@ pub fn conditions_table(rows: &[ConditionRow]) -> Result<Table> {
         "score_sd",
     ]);
     for row in rows {
-        let Some((mean, sd)) = mean_sd(&row.scores) else { continue };
+        let [score_mean, score_sd] = mean_sd_cells(&row.scores);
         table.push([
             row.task.clone(),
             row.spec.backbone.to_string(),
@@ -150,8 +150,8 @@ pub fn conditions_table(rows: &[ConditionRow]) -> Result<Table> {
             row.condition.name().to_owned(),
             row.condition.level().map_or(String::new(), |level| level.to_string()),
             row.scores.len().to_string(),
-            format!("{mean:.6}"),
-            if row.scores.len() > 1 { format!("{sd:.6}") } else { String::new() },
+            score_mean,
+            score_sd,
         ])?;
     }
     Ok(table)

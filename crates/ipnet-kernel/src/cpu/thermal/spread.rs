@@ -29,19 +29,12 @@ pub(crate) struct SpreadRows<'a, E> {
 /// Rows that [`SpreadRows`] takes from the scratch memory.
 pub(crate) const SPREAD_ROWS: usize = 8;
 
-fn relative<E: Real>(sigma: f64, z: E) -> E {
-    let limit = E::from_f64(SPREAD_LIMIT);
-    let floor = E::from_f64(SPREAD_FLOOR);
-    let low = E::from_f64(-SPREAD_LIMIT);
-    let z = if z > limit {
-        limit
-    } else if z < low {
-        low
-    } else {
-        z
-    };
-    let value = E::from_f64(1.0) + E::from_f64(sigma) * z;
-    if value < floor { floor } else { value }
+/// The relative value of a draw `z`.
+#[inline(always)]
+fn relative<S: Simd>(simd: S, sigma: f64, z: S::V) -> S::V {
+    let c = |value: f64| simd.splat(S::E::from_f64(value));
+    let z = c(-SPREAD_LIMIT).max_with(c(SPREAD_LIMIT).min_with(z));
+    c(SPREAD_FLOOR).max_with(c(1.0) + c(sigma) * z)
 }
 
 /// A row of sensitivities at one step: `1 / (v_critical relative(sigma, noise))`, to the bit.
@@ -54,19 +47,43 @@ struct StepSensitivity<'a, E> {
 
 impl<E: Real> Job<E> for StepSensitivity<'_, E> {
     #[inline(always)]
-    fn run<S: Simd<E = E>>(self, simd: S) {
-        let Self { sigma, v_critical, noise, sensitivity } = self;
-        let whole = whole_vectors::<S>(sensitivity.len());
-        let ((v, v_rest), (z, z_rest)) = (v_critical.split_at(whole), noise.split_at(whole));
-        let (s, s_rest) = sensitivity.split_at_mut(whole);
-        let c = |value: f64| simd.splat(E::from_f64(value));
-        for ((s, v), z) in S::chunks_mut(s).iter_mut().zip(S::chunks(v)).zip(S::chunks(z)) {
-            let z = c(-SPREAD_LIMIT).max_with(c(SPREAD_LIMIT).min_with(simd.load(z)));
-            let relative = c(SPREAD_FLOOR).max_with(c(1.0) + c(sigma) * z);
-            simd.store(c(1.0) / (simd.load(v) * relative), s);
+    fn run<S: Simd<E = E>>(mut self, simd: S) {
+        let len = self.sensitivity.len();
+        let whole = whole_vectors::<S>(len);
+        self.part(simd, 0..whole);
+        self.part(simd.tail(), whole..len);
+    }
+}
+
+impl<E: Real> StepSensitivity<'_, E> {
+    #[inline(always)]
+    fn part<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
+        let one = simd.splat(E::from_f64(1.0));
+        let sensitivity = S::chunks_mut(&mut self.sensitivity[range.clone()]);
+        let (v_critical, noise) = (S::chunks(&self.v_critical[range.clone()]), S::chunks(&self.noise[range]));
+        for ((s, v), z) in sensitivity.iter_mut().zip(v_critical).zip(noise) {
+            let relative = relative(simd, self.sigma, simd.load(z));
+            simd.store(one / (simd.load(v) * relative), s);
         }
-        for ((s, v), z) in s_rest.iter_mut().zip(v_rest).zip(z_rest) {
-            *s = E::from_f64(1.0) / (*v * relative(sigma, *z));
+    }
+}
+
+/// Draws `z` of a row, replaced by their relative values.
+struct Relative<'a, E> {
+    sigma: f64,
+    row: &'a mut [E],
+}
+
+impl<E: Real> Job<E> for Relative<'_, E> {
+    #[inline(always)]
+    fn run<S: Simd<E = E>>(self, simd: S) {
+        let (part, rest) = self.row.split_at_mut(whole_vectors::<S>(self.row.len()));
+        for z in S::chunks_mut(part) {
+            simd.store(relative(simd, self.sigma, simd.load(z)), z);
+        }
+        let tail = simd.tail();
+        for z in S::Tail::chunks_mut(rest) {
+            tail.store(relative(tail, self.sigma, tail.load(z)), z);
         }
     }
 }
@@ -130,7 +147,7 @@ impl<'a, E: Real> SpreadRows<'a, E> {
             (spread.heat_d2d, &mut *self.heating),
             (spread.barrier_d2d, &mut *self.barrier),
         ] {
-            row.iter_mut().for_each(|value| *value = relative(sigma, *value));
+            simd.vectorize(Relative { sigma, row });
         }
         for (s, v) in self.sensitivity.iter_mut().zip(&*self.v_critical) {
             *s = E::from_f64(1.0) / *v;
