@@ -15,6 +15,7 @@ use std::arch::x86_64::*;
 
 use super::Geometry;
 use super::scratch::with_scratch;
+use super::transpose::by_pixel;
 
 /// f32 lanes of a vector.
 const LANES: usize = 8;
@@ -52,12 +53,20 @@ impl<'a> Padded<'a> {
         channels * hp * wp + 2 * wp + TILE_PIXELS + LANES
     }
 
-    fn new(data: &'a mut [f32], x: &[f32], [_, h, w]: [usize; 3], padding: usize) -> Self {
+    fn new(data: &'a mut [f32], x: &[f32], [channels, h, w]: [usize; 3], padding: usize) -> Self {
         let (hp, wp) = (h + 2 * padding, w + 2 * padding);
-        data.fill(0.0);
-        for (row, x) in x.chunks_exact(w).enumerate() {
-            let start = ((row / h) * hp + row % h + padding) * wp + padding;
-            data[start..start + w].copy_from_slice(x);
+        let (planes, beyond) = data.split_at_mut(channels * hp * wp);
+        beyond.fill(0.0);
+        for (plane, x) in planes.chunks_exact_mut(hp * wp).zip(x.chunks_exact(h * w)) {
+            let (above, rest) = plane.split_at_mut(padding * wp);
+            let (rows, below) = rest.split_at_mut(h * wp);
+            above.fill(0.0);
+            below.fill(0.0);
+            for (row, x) in rows.chunks_exact_mut(wp).zip(x.chunks_exact(w)) {
+                row[..padding].fill(0.0);
+                row[padding..padding + w].copy_from_slice(x);
+                row[padding + w..].fill(0.0);
+            }
         }
         Self { hp, wp, data }
     }
@@ -219,13 +228,9 @@ pub(crate) fn sample_backward_w(g: &Geometry, x: &[f32], dy: &[f32], dw: &mut [f
                 if channels < width {
                     band.fill(0.0);
                 }
-                for lane in 0..channels {
-                    let plane =
-                        &dy[(block * BLOCK + lane) * g.y_plane() + first * g.w_out..][..rows * g.w_out];
-                    for (to, from) in band[lane..].iter_mut().step_by(width).zip(plane) {
-                        *to = *from;
-                    }
-                }
+                let dy = &dy[block * BLOCK * g.y_plane() + first * g.w_out..];
+                // SAFETY: `applies` found AVX2.
+                unsafe { by_pixel(dy, g.y_plane(), [channels, rows * g.w_out], band, width) };
                 for (iu, dw) in dw.chunks_exact_mut(3 * width).enumerate() {
                     let (i, u) = (iu / 3, iu % 3);
                     let start = i * padded.plane() + (first + u) * padded.wp;

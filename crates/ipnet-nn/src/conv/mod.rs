@@ -17,6 +17,8 @@ mod scratch;
 #[cfg(target_arch = "x86_64")]
 mod taps;
 mod time;
+#[cfg(target_arch = "x86_64")]
+mod transpose;
 mod volume;
 #[cfg(target_arch = "x86_64")]
 mod winograd;

@@ -9,6 +9,7 @@ use std::arch::x86_64::*;
 
 use super::super::Geometry;
 use super::super::scratch::with_scratch;
+use super::super::transpose::transpose;
 use super::{FREQUENCIES, LANES, Tiling, lines_len, transform_input};
 
 /// Elements of the sums that [`sample_backward_w`] adds to: `dU [16][I][O, padded to whole vectors]`.
@@ -110,35 +111,6 @@ unsafe fn transform_gradient_row(lines: &[f32], columns: usize, m: *mut f32, [st
             }
         }
     }
-}
-
-/// Eight rows of eight, `stride` apart, transposed.
-///
-/// # Safety
-/// AVX2; the rows may be read.
-#[target_feature(enable = "avx2,fma")]
-unsafe fn transpose(from: *const f32, stride: usize) -> [__m256; LANES] {
-    // SAFETY: the caller's promise.
-    let row = |r: usize| unsafe { _mm256_loadu_ps(from.add(r * stride)) };
-    let mut pairs = [_mm256_setzero_ps(); LANES];
-    for r in 0..4 {
-        pairs[2 * r] = _mm256_unpacklo_ps(row(2 * r), row(2 * r + 1));
-        pairs[2 * r + 1] = _mm256_unpackhi_ps(row(2 * r), row(2 * r + 1));
-    }
-    let mut quads = [_mm256_setzero_ps(); LANES];
-    for r in 0..2 {
-        let [a, b, c, d] = [pairs[4 * r], pairs[4 * r + 1], pairs[4 * r + 2], pairs[4 * r + 3]];
-        quads[4 * r] = _mm256_shuffle_ps::<0b01_00_01_00>(a, c);
-        quads[4 * r + 1] = _mm256_shuffle_ps::<0b11_10_11_10>(a, c);
-        quads[4 * r + 2] = _mm256_shuffle_ps::<0b01_00_01_00>(b, d);
-        quads[4 * r + 3] = _mm256_shuffle_ps::<0b11_10_11_10>(b, d);
-    }
-    let mut out = [_mm256_setzero_ps(); LANES];
-    for r in 0..4 {
-        out[r] = _mm256_permute2f128_ps::<0x20>(quads[r], quads[4 + r]);
-        out[4 + r] = _mm256_permute2f128_ps::<0x31>(quads[r], quads[4 + r]);
-    }
-    out
 }
 
 /// `sums [I][outputs] += v [I][width] . m [width][outputs]`.

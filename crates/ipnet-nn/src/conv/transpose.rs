@@ -1,0 +1,91 @@
+//! Transposed blocks of channels for AVX2: from plane after plane to pixel after pixel.
+
+use std::arch::x86_64::*;
+
+use super::winograd::LANES;
+
+/// `to[p * width + k] = planes[k * plane + p]` for `channels` planes, `plane` elements apart, and their first `pixels`.
+///
+/// # Safety
+/// AVX2.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn by_pixel(
+    planes: &[f32],
+    plane: usize,
+    [channels, pixels]: [usize; 2],
+    to: &mut [f32],
+    width: usize,
+) {
+    let whole = [channels, pixels].map(|len| len - len % LANES);
+    assert!(channels <= width && pixels * width <= to.len());
+    assert!(channels == 0 || (channels - 1) * plane + pixels <= planes.len());
+    for k in (0..whole[0]).step_by(LANES) {
+        for p in (0..whole[1]).step_by(LANES) {
+            // SAFETY: channels `k..k + 8` and pixels `p..p + 8` lie in both by the assertions.
+            unsafe {
+                let block = transpose(planes.as_ptr().add(k * plane + p), plane);
+                for (r, row) in block.into_iter().enumerate() {
+                    _mm256_storeu_ps(to.as_mut_ptr().add((p + r) * width + k), row);
+                }
+            }
+        }
+    }
+    for k in 0..channels {
+        for p in if k < whole[0] { whole[1] } else { 0 }..pixels {
+            to[p * width + k] = planes[k * plane + p];
+        }
+    }
+}
+
+/// Eight rows of eight, `stride` apart, transposed.
+///
+/// # Safety
+/// AVX2; the rows may be read.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn transpose(from: *const f32, stride: usize) -> [__m256; LANES] {
+    // SAFETY: the caller's promise.
+    let row = |r: usize| unsafe { _mm256_loadu_ps(from.add(r * stride)) };
+    let mut pairs = [_mm256_setzero_ps(); LANES];
+    for r in 0..4 {
+        pairs[2 * r] = _mm256_unpacklo_ps(row(2 * r), row(2 * r + 1));
+        pairs[2 * r + 1] = _mm256_unpackhi_ps(row(2 * r), row(2 * r + 1));
+    }
+    let mut quads = [_mm256_setzero_ps(); LANES];
+    for r in 0..2 {
+        let [a, b, c, d] = [pairs[4 * r], pairs[4 * r + 1], pairs[4 * r + 2], pairs[4 * r + 3]];
+        quads[4 * r] = _mm256_shuffle_ps::<0b01_00_01_00>(a, c);
+        quads[4 * r + 1] = _mm256_shuffle_ps::<0b11_10_11_10>(a, c);
+        quads[4 * r + 2] = _mm256_shuffle_ps::<0b01_00_01_00>(b, d);
+        quads[4 * r + 3] = _mm256_shuffle_ps::<0b11_10_11_10>(b, d);
+    }
+    let mut out = [_mm256_setzero_ps(); LANES];
+    for r in 0..4 {
+        out[r] = _mm256_permute2f128_ps::<0x20>(quads[r], quads[4 + r]);
+        out[4 + r] = _mm256_permute2f128_ps::<0x31>(quads[r], quads[4 + r]);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_and_what_is_left_over_change_places() {
+        if !is_x86_feature_detected!("avx2") || !is_x86_feature_detected!("fma") {
+            eprintln!("skipped: this processor has no AVX2 and FMA");
+            return;
+        }
+        for [channels, pixels, plane, width] in [[8, 8, 8, 8], [17, 29, 31, 24], [3, 5, 9, 4], [16, 7, 7, 16]] {
+            let planes: Vec<f32> = (0..channels * plane).map(|i| i as f32).collect();
+            let mut to = vec![-1.0; pixels * width];
+            // SAFETY: AVX2 was found above.
+            unsafe { by_pixel(&planes, plane, [channels, pixels], &mut to, width) };
+            for (at, value) in to.iter().enumerate() {
+                let (p, k) = (at / width, at % width);
+                let expected = if k < channels { (k * plane + p) as f32 } else { -1.0 };
+                assert_eq!(*value, expected, "pixel {p} of channel {k} of {channels}");
+            }
+        }
+    }
+}
