@@ -50,6 +50,11 @@ impl PartialFile {
         self.file.write_all(bytes).map_err(|e| Error::io(&self.path, e))
     }
 
+    /// Where an encoder of another crate writes.
+    pub fn stream(&mut self) -> &mut impl Write {
+        &mut self.file
+    }
+
     /// The path the file will have.
     pub fn path(&self) -> &Path {
         &self.path

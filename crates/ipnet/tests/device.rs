@@ -84,6 +84,14 @@ fn fit_writes_a_set_that_loads() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     let ra = json["parameters"]["junction.ra_ohm_m2"]["value"].as_f64().unwrap();
     assert!((ra / 12e-12 - 1.0).abs() < 1e-3, "{ra}");
+    // Neither the measurements nor the fitted set are written over.
+    let before = std::fs::read(&csv).unwrap();
+    let (code, _, message) = ipnet(&["fit", csv.to_str().unwrap(), "-o", csv.to_str().unwrap()]);
+    assert!(code == Some(2) && message.contains("another file to write"), "{message}");
+    assert_eq!(std::fs::read(&csv).unwrap(), before);
+    let (csv_name, set) = (csv.to_str().unwrap(), toml.to_str().unwrap());
+    let (code, _, message) = ipnet(&["fit", csv_name, "--base", set, "-o", set]);
+    assert!(code == Some(2) && message.contains("the set that is fitted"), "{message}");
     std::fs::write(&csv, "kind,v_v\nswitch,x\n").unwrap();
     let (code, _, message) = ipnet(&["fit", csv.to_str().unwrap(), "-o", toml.to_str().unwrap()]);
     assert!(code == Some(2) && message.contains("m.csv"), "{message}");

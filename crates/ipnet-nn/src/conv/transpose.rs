@@ -76,7 +76,8 @@ mod tests {
             eprintln!("skipped: this processor has no AVX2 and FMA");
             return;
         }
-        for [channels, pixels, plane, width] in [[8, 8, 8, 8], [17, 29, 31, 24], [3, 5, 9, 4], [16, 7, 7, 16]] {
+        for [channels, pixels, plane, width] in [[8, 8, 8, 8], [17, 29, 31, 24], [3, 5, 9, 4], [16, 7, 7, 16]]
+        {
             let planes: Vec<f32> = (0..channels * plane).map(|i| i as f32).collect();
             let mut to = vec![-1.0; pixels * width];
             // SAFETY: AVX2 was found above.

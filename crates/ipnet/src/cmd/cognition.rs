@@ -1,6 +1,6 @@
 //! `ipnet cognition`: human working-memory tasks on the heat of the device.
 
-use super::print_table;
+use super::{print_table, save};
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use ipnet_bench::cognition::{CognitionConfig, Task, fit, run};
@@ -125,7 +125,7 @@ impl Run {
             let svg = report.figures.iter().map(|(name, svg)| (format!("{name}.svg"), svg.clone()));
             for (name, text) in csv.chain(svg) {
                 let path = folder.join(name);
-                std::fs::write(&path, text).with_context(|| format!("{}: cannot write", path.display()))?;
+                save(&path, text)?;
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -3,12 +3,13 @@
 mod figures;
 mod show;
 
+use super::{keep, save};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use ipnet_device::fit::{self, DEFAULT_FREE};
 use ipnet_device::{DeviceSet, preset_names};
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// `ipnet device ...`.
@@ -150,8 +151,8 @@ fn vary(args: &Vary) -> anyhow::Result<()> {
         }
         for variant in variants.sets {
             let path = args.out.join(format!("{}-x{factor}.toml", variant.key));
-            std::fs::write(&path, variant.toml)
-                .with_context(|| format!("cannot write {}", path.display()))?;
+            keep(Path::new(&args.set), &path, "the set that is varied")?;
+            save(&path, variant.toml)?;
             println!("{}", path.display());
         }
     }
@@ -168,6 +169,8 @@ fn extended_as(set: &str) -> anyhow::Result<String> {
 
 fn fit_set(args: &Fit) -> anyhow::Result<()> {
     let name = args.data.display().to_string();
+    keep(&args.data, &args.out, "the measurements")?;
+    keep(Path::new(&args.base), &args.out, "the set that is fitted")?;
     let base = DeviceSet::load(&args.base)?;
     let source = File::open(&args.data).with_context(|| format!("cannot open {name}"))?;
     let data = fit::read_csv(&name, source)?;
@@ -180,8 +183,7 @@ fn fit_set(args: &Fit) -> anyhow::Result<()> {
     let stem = args.out.file_stem().map_or("fitted".into(), |stem| stem.to_string_lossy());
     let extends = extended_as(&args.base)?;
     let file = args.data.file_name().map_or(name.clone(), |file| file.to_string_lossy().into());
-    std::fs::write(&args.out, result.to_toml(&stem, &extends, &file))
-        .with_context(|| format!("cannot write {}", args.out.display()))?;
+    save(&args.out, result.to_toml(&stem, &extends, &file))?;
     eprintln!("wrote {}", args.out.display());
     if let Some(dir) = &args.residuals {
         for path in figures::write_residuals(&result, &data, dir)? {

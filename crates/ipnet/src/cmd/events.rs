@@ -8,7 +8,8 @@ mod frames;
 mod info;
 mod play;
 
-use anyhow::{Context, bail, ensure};
+use super::keep;
+use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use ipnet_events::{EventReader, Format, Ledger, OpenOptions, Shortfall, open};
 use std::path::{Path, PathBuf};
@@ -71,9 +72,7 @@ impl Input {
 
     /// Refuses to write over the recording that is read.
     fn keep_from(&self, output: &Path) -> anyhow::Result<()> {
-        let same = matches!((self.path.canonicalize(), output.canonicalize()), (Ok(a), Ok(b)) if a == b);
-        ensure!(!same, "{}: expected another file to write than the recording", output.display());
-        Ok(())
+        keep(&self.path, output, "the recording")
     }
 
     /// The sensor's size, by the recording or by the caller.

@@ -15,7 +15,9 @@ pub mod verify;
 
 use crate::Command;
 use ipnet_bench::table::Table;
+use ipnet_events::PartialFile;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Runs one command; its exit code is 0 done or 1 for a negative result, and an error becomes 2.
@@ -48,6 +50,20 @@ fn print_table(table: &Table, json: bool) {
     } else {
         print!("{}", table.to_text());
     }
+}
+
+/// Writes a whole file; what stood at `path` stays until then, and if it fails.
+fn save(path: &Path, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
+    let mut file = PartialFile::create(path)?;
+    file.write(content.as_ref())?;
+    Ok(file.finish()?)
+}
+
+/// Refuses to write `output` over `input`, which is read: `what`.
+fn keep(input: &Path, output: &Path, what: &str) -> anyhow::Result<()> {
+    let same = matches!((input.canonicalize(), output.canonicalize()), (Ok(a), Ok(b)) if a == b);
+    anyhow::ensure!(!same, "{}: expected another file to write than {what}", output.display());
+    Ok(())
 }
 
 /// Most seeds, epochs, samples or threads: beyond any use, and no product of such counts overflows.

@@ -1,5 +1,6 @@
 //! Figures of a device and of a fit, each as SVG and PNG.
 
+use crate::cmd::save;
 use anyhow::Context;
 use ipnet_bench::figure::{Curve, Curves, Panels, Plot, png, svg};
 use ipnet_device::curves::{self, Series};
@@ -145,8 +146,7 @@ pub fn write_residuals(fit: &Fit, data: &[Measurement], dir: &Path) -> anyhow::R
     };
     let mut files = write_one(&sheet, dir, "residuals")?;
     let csv = dir.join("residuals.csv");
-    std::fs::write(&csv, fit.residual_csv(data))
-        .with_context(|| format!("cannot write {}", csv.display()))?;
+    save(&csv, fit.residual_csv(data))?;
     files.push(csv);
     Ok(files)
 }
@@ -157,7 +157,7 @@ fn write_one(plot: &dyn Plot, dir: &Path, name: &str) -> anyhow::Result<Vec<Path
     let files = [("svg", text.as_bytes().to_vec()), ("png", png(&text)?)];
     let write = |(ending, bytes): (&str, Vec<u8>)| {
         let path = dir.join(format!("{name}.{ending}"));
-        std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+        save(&path, bytes)?;
         Ok(path)
     };
     files.into_iter().map(write).collect()

@@ -10,10 +10,8 @@ mod terminal;
 use super::{Input, report_shortfall};
 use anyhow::{Context, ensure};
 use clap::Args;
-use ipnet_events::{EventReader, Events};
+use ipnet_events::{EventReader, Events, PartialFile};
 use picture::Counts;
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -162,8 +160,9 @@ fn write_gif(args: &Play, path: &Path) -> anyhow::Result<()> {
     let [width, height] =
         [slices.sensor.0, slices.sensor.1].map(|side| u16::try_from(usize::from(side) * zoom));
     let (width, height) = (width?, height?);
-    let file = BufWriter::new(File::create(path).with_context(name)?);
-    let mut encoder = gif::Encoder::new(file, width, height, &picture::palette()).with_context(name)?;
+    let mut file = PartialFile::create(path)?;
+    let mut encoder =
+        gif::Encoder::new(file.stream(), width, height, &picture::palette()).with_context(name)?;
     encoder.set_repeat(gif::Repeat::Infinite).with_context(name)?;
     // Viewers show delays under 2 hundredths of a second as 10.
     let delay = (args.shown_s() * 100.0).round().clamp(2.0, 65_535.0) as u16;
@@ -175,6 +174,8 @@ fn write_gif(args: &Play, path: &Path) -> anyhow::Result<()> {
         encoder.write_frame(&frame).with_context(name)?;
         written += 1;
     }
+    encoder.into_inner().with_context(name)?;
+    file.finish()?;
     report_shortfall(&args.input.path, slices.reader.ledger());
     eprintln!("{}: {written} pictures of {} us", path.display(), args.slice_us);
     Ok(())
@@ -198,13 +199,14 @@ fn write_png(args: &Play, path: &Path) -> anyhow::Result<()> {
         }
     }
     let [width, height] = sheet.size().map(u32::try_from);
-    let file = BufWriter::new(File::create(path).with_context(name)?);
-    let mut encoder = png::Encoder::new(file, width?, height?);
+    let mut file = PartialFile::create(path)?;
+    let mut encoder = png::Encoder::new(file.stream(), width?, height?);
     encoder.set_color(png::ColorType::Indexed);
     encoder.set_palette(picture::palette());
     let mut writer = encoder.write_header().with_context(name)?;
     writer.write_image_data(sheet.pixels()).with_context(name)?;
     writer.finish().with_context(name)?;
+    file.finish()?;
     report_shortfall(&args.input.path, slices.reader.ledger());
     let starts: Vec<_> =
         shown.iter().flatten().map(|slice| format!("{:.3}", slice.start_us as f64 * 1e-6)).collect();
@@ -241,7 +243,7 @@ mod tests {
         let play = Program::parse_from(args).play;
         assert_eq!(play.slices().unwrap().count().unwrap(), 3);
         write_png(&play, &png).unwrap();
-        let mut decoder = png::Decoder::new(std::io::BufReader::new(File::open(&png).unwrap()));
+        let mut decoder = png::Decoder::new(std::io::BufReader::new(std::fs::File::open(&png).unwrap()));
         decoder.set_transformations(png::Transformations::IDENTITY);
         let mut reader = decoder.read_info().unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
