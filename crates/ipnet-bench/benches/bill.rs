@@ -66,7 +66,7 @@ fn latency(c: &mut Criterion) {
 /// Seconds that counting a network, billing it and forming all ratios of its memory take.
 fn accounting(c: &mut Criterion) {
     let technology = Technology::load("horowitz-45nm").expect("unit energies");
-    let pulses: Vec<DeviceEnergy> = published_pulses().iter().map(|pulse| pulse.per_slot()).collect();
+    let pulses: Vec<DeviceEnergy> = published_pulses().iter().map(|pulse| pulse.per_slot(1.0)).collect();
     let nets = [network(Memory::Lstm, Placement::Head, STEPS), network(Memory::Ip, Placement::Sensor, STEPS)];
     let counted = || nets.each_ref().map(|net| net.op_counts().expect("counts"));
     let [lstm, ip] = counted();

@@ -18,9 +18,13 @@ const CLASSES: usize = 4;
 
 struct Silent;
 impl Progress for Silent {
-    fn resumed(&mut self, _: usize) {}
+    fn resumed(&mut self, _: usize) -> ipnet_bench::Result<()> {
+        Ok(())
+    }
     fn updates(&mut self, _: usize, _: usize) {}
-    fn epoch(&mut self, _: &EpochRecord) {}
+    fn epoch(&mut self, _: &EpochRecord) -> ipnet_bench::Result<()> {
+        Ok(())
+    }
 }
 
 /// A task whose validation and test parts are the eight training clips.

@@ -81,21 +81,28 @@ struct CopyAfter<'a> {
 }
 
 impl Progress for CopyAfter<'_> {
-    fn resumed(&mut self, _: usize) {}
+    fn resumed(&mut self, _: usize) -> ipnet_bench::Result<()> {
+        Ok(())
+    }
     fn updates(&mut self, _: usize, _: usize) {}
-    fn epoch(&mut self, record: &EpochRecord) {
+    fn epoch(&mut self, record: &EpochRecord) -> ipnet_bench::Result<()> {
         // The callback comes before the epoch's own checkpoint: the file is the one of the epoch before.
         if record.epoch == self.epoch + 1 {
             std::fs::copy(self.from, self.to).unwrap();
         }
+        Ok(())
     }
 }
 
 struct Silent;
 impl Progress for Silent {
-    fn resumed(&mut self, _: usize) {}
+    fn resumed(&mut self, _: usize) -> ipnet_bench::Result<()> {
+        Ok(())
+    }
     fn updates(&mut self, _: usize, _: usize) {}
-    fn epoch(&mut self, _: &EpochRecord) {}
+    fn epoch(&mut self, _: &EpochRecord) -> ipnet_bench::Result<()> {
+        Ok(())
+    }
 }
 
 #[test]

@@ -236,6 +236,14 @@ impl StepLaw {
                         table.p.len().to_string(),
                     );
                 }
+                for (name, [first, last]) in
+                    [("table.u_range_v", table.u_range_v), ("table.rise_range_k", table.rise_range_k)]
+                {
+                    if !(first < last && first.is_finite() && last.is_finite()) {
+                        let found = format!("{first} to {last}");
+                        return refuse(name, "finite ends, the first below the last", found);
+                    }
+                }
                 match table.p.iter().find(|p| !(0.0..=1.0).contains(*p)) {
                     Some(p) => refuse("table.p", "probabilities in [0, 1]", p.to_string()),
                     None => Ok(()),

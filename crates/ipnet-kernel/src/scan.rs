@@ -70,7 +70,8 @@ impl ThermalScan {
     ///
     /// # Errors
     /// A law without meaning (also at the hottest device of its spread), a barrier spread for a measured
-    /// table, which has none, or neurons and steps beyond what a draw can be addressed by (2^32 and 2^34).
+    /// table, which has none, or, where firing or noise is drawn, neurons and steps beyond what a draw can be addressed by
+    /// (2^32 and 2^34).
     pub fn new(config: &ScanConfig, shape: ScanShape) -> Result<Self> {
         let law = &config.law;
         law.validate()?;
@@ -84,8 +85,9 @@ impl ThermalScan {
                 found: law.spread.barrier_d2d.to_string(),
             });
         }
+        let draws = config.firing == Firing::Sampled || law.spread.v_critical_c2c > 0.0;
         let last_neuron = config.neuron_offset.checked_add(shape.neurons() as u64);
-        if last_neuron.is_none_or(|last| last > 1 << 32) {
+        if draws && last_neuron.is_none_or(|last| last > 1 << 32) {
             return Err(Error::Setting {
                 what: "neuron_offset",
                 expected: "neurons numbered below 2^32",
@@ -93,7 +95,7 @@ impl ThermalScan {
             });
         }
         let last_step = config.step_offset.checked_add(shape.steps as u64);
-        if last_step.is_none_or(|last| last > 1 << 34) {
+        if draws && last_step.is_none_or(|last| last > 1 << 34) {
             return Err(Error::Setting {
                 what: "step_offset",
                 expected: "steps numbered below 2^34",
@@ -221,7 +223,8 @@ pub(crate) fn check_lif_gradient(
     check("grad_decay", grad_decay.len(), shape.channels)
 }
 
-/// A state must be one that a law can leave behind: finite and not below ambient.
+/// A state must be finite and not below ambient. What it says beyond the law's largest rise is computed as the law says there: the
+/// critical voltage may be gone.
 pub(crate) fn check_heat<E: Copy + PartialOrd + Into<f64>>(
     heat: Option<&[E]>,
     expected: usize,

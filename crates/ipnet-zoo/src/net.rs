@@ -104,7 +104,7 @@ impl Network {
         check_input(spec, input, outputs, layout.smallest_side)?;
         let mut params = Parameters::new(seed);
         let InputShape { steps, mut channels, height, width } = input;
-        let mut map = MapSize { steps, height, width, binary: false };
+        let mut map = MapSize { steps, height, width, binary: false, written: false };
         let last_channels = match layout.stages.last() {
             Some(&StageLayout::Conv { channels, .. } | &StageLayout::Residual { channels, .. }) => channels,
             None => channels,
@@ -286,7 +286,8 @@ impl TemporalNet for Network {
     fn op_counts(&self) -> Result<OpCounts, Error> {
         let InputShape { steps, height, width, mut channels } = self.input;
         let is_binary = |memory: &Option<MemoryLayer>| memory.as_ref().is_some_and(MemoryLayer::is_binary);
-        let mut map = MapSize { steps, height, width, binary: is_binary(&self.sensor) };
+        let mut map =
+            MapSize { steps, height, width, binary: is_binary(&self.sensor), written: self.sensor.is_some() };
         let mut layers = Vec::new();
         layers.extend(self.sensor.iter().map(|memory| memory.counts(steps)));
         for (_, stage, memory) in &self.stages {
@@ -318,10 +319,18 @@ impl TemporalNet for Network {
         layers.extend(self.head.iter().map(|memory| memory.counts(steps)));
         let mut binary = if self.head.is_some() { is_binary(&self.head) } else { map.binary };
         if let Some(hidden) = &self.hidden {
-            layers.push(hidden.counts(self.steps_read(), binary)?);
+            let mut counts = hidden.counts(self.steps_read(), binary)?;
+            // Its ReLU.
+            counts.other_ops += counts.activation_writes;
+            layers.push(counts);
             binary = false;
         }
-        layers.push(self.readout.counts(self.steps_read(), binary)?);
+        let mut counts = self.readout.counts(self.steps_read(), binary)?;
+        if self.steps_read() > 1 {
+            // The mean over time.
+            counts.other_ops += counts.activation_writes;
+        }
+        layers.push(counts);
         Ok(OpCounts { steps: steps as u64, layers })
     }
 }

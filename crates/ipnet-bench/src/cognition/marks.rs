@@ -22,8 +22,13 @@ pub struct Mark {
 
 pub(super) fn judge(report: &CognitionReport) -> Vec<Mark> {
     let mut marks = Vec::new();
-    for result in &report.studies {
-        marks.extend(of_result(result));
+    for (index, result) in report.studies.iter().enumerate() {
+        let curve = |result: &StudyResult| result.model.curve.iter().map(|m| m.mean).collect::<Vec<f64>>();
+        let same = |other: &&StudyResult| other.task == result.task && curve(other) == curve(result);
+        // Two studies at one level share one curve: it is judged once.
+        if report.studies[..index].iter().find(same).is_none() {
+            marks.extend(of_result(result));
+        }
     }
     for result in report.studies.iter().filter(|result| result.held_out) {
         held_out(&mut marks, result);
@@ -65,6 +70,9 @@ fn held_out(marks: &mut Vec<Mark>, result: &StudyResult) {
     });
 }
 
+/// Recall of the middle of a list below which the absence of primacy says nothing.
+const LEAST_RECALLED: f64 = 0.05;
+
 fn above(high: Mean, low: Mean) -> bool {
     high.mean - low.mean > high.ci95 + low.ci95
 }
@@ -102,6 +110,10 @@ fn serial_position(marks: &mut Vec<Mark>, result: &StudyResult) {
             passed: above(last, middle),
             detail: format!("last {}, middle third {}", say(last), say(middle)),
         });
+        if !primacy_wanted && middle.mean < LEAST_RECALLED {
+            // Where next to nothing is recalled before the end, the start cannot stand out.
+            return;
+        }
         let primacy = above(first, middle);
         marks.push(Mark {
             task: result.task,

@@ -133,7 +133,8 @@ pub fn run(config: &CognitionConfig) -> Result<CognitionReport> {
         if study.task() == Task::NBack && !lstm.is_empty() {
             let rows: Vec<Vec<f64>> =
                 lstm.iter().map(|s| s.iter().map(nback::Score::accuracy).collect()).collect();
-            result.controls.push(Condition::new("lstm", None, means(&rows), &result.human));
+            let left_out = result.held_out.then(|| result.study.level_point());
+            result.controls.push(Condition::new("lstm", None, means(&rows), &result.human, left_out));
         }
         report.studies.push(result);
     }
@@ -182,8 +183,9 @@ fn run_study(cohort: &Cohort<'_>, study: Study) -> StudyResult {
 /// As [`run_study`], at a level of `level_v` \[V\].
 fn run_at(cohort: &Cohort<'_>, study: Study, level_v: f64) -> StudyResult {
     let human = study.human();
+    let level_point = (!study.trained_on()).then(|| study.level_point());
     let on = |name, cohort: &Cohort<'_>, level_v: f64| {
-        Condition::new(name, Some(level_v), means(&cohort.curves(study, level_v)), &human)
+        Condition::new(name, Some(level_v), means(&cohort.curves(study, level_v)), &human, level_point)
     };
     let mut controls = vec![on(report::NO_REHEARSAL, &Cohort { rehearse: false, ..*cohort }, level_v)];
     for (name, forgetting) in stores(cohort.law) {

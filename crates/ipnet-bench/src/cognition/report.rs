@@ -18,14 +18,23 @@ pub struct Condition {
     pub level_v: Option<f64>,
     /// Mean over subjects and its 95 % interval at each x.
     pub curve: Vec<Mean>,
-    /// Agreement with the human curve.
+    /// Agreement with the human curve; on a held-out curve without the point the level was set on.
     pub agreement: Agreement,
 }
 
 impl Condition {
-    pub(super) fn new(name: &'static str, level_v: Option<f64>, curve: Vec<Mean>, human: &[f64]) -> Self {
-        let model: Vec<f64> = curve.iter().map(|m| m.mean).collect();
-        Self { name, level_v, curve, agreement: agreement(&model, human) }
+    /// `left_out` is the point that does not count in the agreement.
+    pub(super) fn new(
+        name: &'static str,
+        level_v: Option<f64>,
+        curve: Vec<Mean>,
+        human: &[f64],
+        left_out: Option<usize>,
+    ) -> Self {
+        let pairs = curve.iter().map(|m| m.mean).zip(human.iter().copied()).enumerate();
+        let (model, human): (Vec<f64>, Vec<f64>) =
+            pairs.filter(|(point, _)| Some(*point) != left_out).map(|(_, pair)| pair).unzip();
+        Self { name, level_v, curve, agreement: agreement(&model, &human) }
     }
 }
 

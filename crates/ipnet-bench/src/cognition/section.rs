@@ -98,8 +98,8 @@ pub fn claims(report: &CognitionReport, command: &str) -> Vec<Claim> {
 }
 
 impl CognitionConfig {
-    /// What the quick tier of the main job runs: every task and store, without the sensitivity table and with a
-    /// shorter training of the LSTM.
+    /// What the main job runs in every tier: every task and store, without the sensitivity table and with a shorter training of
+    /// the LSTM.
     pub fn quick(device: ipnet_device::DeviceSet) -> Self {
         Self { sensitivity_subjects: 0, lstm_updates: 500, ..Self::new(device) }
     }

@@ -27,21 +27,25 @@ impl DeviceEnergy {
     }
 }
 
-/// A published energy per pulse or spike of a junction.
+/// A published energy of a junction, of a pulse in every slot or of a firing.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct PublishedPulse {
     /// Short name.
     pub name: &'static str,
     /// Energy \[J\].
     pub energy_j: f64,
+    /// What it is the energy of: one firing, not one slot.
+    pub per_spike: bool,
     /// Where.
     pub source: &'static str,
 }
 
 impl PublishedPulse {
-    /// As the energy of a slot: one such pulse in each, the reset part of it.
-    pub fn per_slot(&self) -> DeviceEnergy {
-        DeviceEnergy { name: self.name.to_owned(), pulse_j: self.energy_j, reset_j: 0.0 }
+    /// As the mean energy of a slot of a junction that fires in `firing_rate` of them: one pulse in each, the reset part of it, or what
+    /// its spikes take.
+    pub fn per_slot(&self, firing_rate: f64) -> DeviceEnergy {
+        let share = if self.per_spike { firing_rate } else { 1.0 };
+        DeviceEnergy { name: self.name.to_owned(), pulse_j: share * self.energy_j, reset_j: 0.0 }
     }
 }
 
@@ -51,17 +55,25 @@ pub fn published_pulses() -> [PublishedPulse; 4] {
         PublishedPulse {
             name: "spiking p-MTJ, high",
             energy_j: 16e-12,
+            per_spike: true,
             source: "arXiv 2309.07535, 4-16 pJ per spike",
         },
         PublishedPulse {
             name: "spiking p-MTJ, low",
             energy_j: 4e-12,
+            per_spike: true,
             source: "arXiv 2309.07535, 4-16 pJ per spike",
         },
-        PublishedPulse { name: "p-MTJ write", energy_j: 50e-15, source: "VLSI 2015: 100 fC at 0.5 V" },
+        PublishedPulse {
+            name: "p-MTJ write",
+            energy_j: 50e-15,
+            per_spike: false,
+            source: "VLSI 2015: 100 fC at 0.5 V",
+        },
         PublishedPulse {
             name: "voltage driven",
             energy_j: 3.5e-15,
+            per_spike: false,
             source: "arXiv 2511.18143, 3.5 fJ per bit",
         },
     ]

@@ -14,7 +14,7 @@
 //! The decision: there is no one energy ratio between two memories. [`ACCOUNTINGS`] names what is counted and where it
 //! lies, [`ratios`] bills both sides under each of them, and the report shows all, so that a published ratio can be
 //! placed among them instead of being reproduced by a choice nobody sees. What a memory costs is shown beside what
-//! its whole network costs, because the backbone is the larger part of either.
+//! its whole network costs: beside IP's memory the backbone is everything, beside a convolution over time it is not.
 
 mod area;
 mod bill;

@@ -171,7 +171,8 @@ fn slots(set: &DeviceSet, networks: Vec<NetSpec>) -> Result<Comparison> {
         if let Some(slot) = moved.parameters.get_mut("pulse.slot_s") {
             slot.value *= factor;
         }
-        match JobDevice::new(&format!("{}-slot-x{factor}", set.name), &moved) {
+        let name = format!("{}-slot-x{factor}", set.name);
+        match moved.validate().map_err(Error::from).and_then(|()| JobDevice::new(&name, &moved)) {
             Ok(device) => devices.push(device),
             Err(error) => left_out.push(format!("slots of {factor} times the length: {error}")),
         }

@@ -1,7 +1,7 @@
 //! `metrics.jsonl`: one JSON object per line, appended as things happen.
 //!
-//! A line holds nothing that depends on the clock or the machine, so that two runs with the same seeds
-//! can be compared byte by byte.
+//! A line holds nothing that depends on the clock or the number of threads, so that two runs with the same seeds can be compared
+//! byte by byte. (Processors of another kind may round sums in another order.)
 
 use super::atomic::write_atomic;
 use crate::{Error, Result};
@@ -62,13 +62,18 @@ impl Metrics {
         Ok(Self { path: path.to_path_buf(), file })
     }
 
-    /// Appends one line, in one write.
+    /// Appends one line whole, or nothing.
     ///
     /// # Errors
     /// [`Error::Io`], for a full disk too.
     pub fn append(&mut self, line: &MetricLine) -> Result<()> {
         let bytes = encode(line, &self.path)?;
-        self.file.write_all(&bytes).map_err(Error::io(&self.path, "append to"))
+        let before = self.file.metadata().map_err(Error::io(&self.path, "look at"))?.len();
+        self.file.write_all(&bytes).map_err(|error| {
+            // The next line must not be glued to a piece of this one; if the cut fails too, opening the file again makes it.
+            let _ = self.file.set_len(before);
+            Error::io(&self.path, "append to")(error)
+        })
     }
 
     /// Drops the lines of `job` from step `from` on: what a job that restarts there will measure again.

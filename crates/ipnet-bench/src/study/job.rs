@@ -71,7 +71,7 @@ fn kept_as(device: &str) -> String {
 }
 
 /// A set may be a file: its path is no file name.
-fn file_name(device: &str) -> String {
+pub(super) fn file_name(device: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '-' };
     device.chars().map(plain).collect()
 }
@@ -226,11 +226,9 @@ impl Job<'_> {
         let keep = Keep { path: &path, identity: &identity, about };
         let board = effort.tensorboard.as_deref().map(|dir| EventFile::create(dir, &id)).transpose()?;
         let bar = progress.job(&id, self.config.epochs);
-        let mut watch = Watch { id: &id, metrics, board, bar, failed: None };
+        let mut watch = Watch { id: &id, metrics, board, bar };
         let outcome = train(self.task, &net, &self.config, self.seed, Some(&keep), &mut watch)?;
-        if let Some(error) = watch.failed {
-            return Err(error);
-        }
+        watch.bar.ended();
         let (counts, test) = (net.op_counts()?, &self.task.splits().test);
         Ok(JobResult {
             identity,
@@ -359,33 +357,29 @@ struct Watch<'a> {
     metrics: &'a Mutex<Metrics>,
     board: Option<EventFile>,
     bar: super::progress::JobBar,
-    failed: Option<Error>,
 }
 
 impl Progress for Watch<'_> {
-    fn resumed(&mut self, epochs: usize) {
-        let rewound = lock(self.metrics).rewind(self.id, epochs as u64 + 1);
-        self.failed = self.failed.take().or(rewound.err());
+    fn resumed(&mut self, epochs: usize) -> Result<()> {
         self.bar.resumed(epochs);
+        lock(self.metrics).rewind(self.id, epochs as u64 + 1)
     }
 
     fn updates(&mut self, done: usize, total: usize) {
         self.bar.updates(done, total);
     }
 
-    fn epoch(&mut self, record: &EpochRecord) {
+    fn epoch(&mut self, record: &EpochRecord) -> Result<()> {
         let values = [
             ("train_loss", record.train_loss),
             ("validation_loss", record.validation_loss),
             ("validation_score", record.validation_score),
         ];
-        let line = MetricLine::new(self.id, "train", record.epoch as u64, values);
-        let appended = lock(self.metrics).append(&line);
-        self.failed = self.failed.take().or(appended.err());
-        if let Some(board) = &mut self.board {
-            let written = board.scalars(record.epoch as u64, values);
-            self.failed = self.failed.take().or(written.err());
-        }
         self.bar.epoch(record);
+        lock(self.metrics).append(&MetricLine::new(self.id, "train", record.epoch as u64, values))?;
+        match &mut self.board {
+            Some(board) => board.scalars(record.epoch as u64, values),
+            None => Ok(()),
+        }
     }
 }

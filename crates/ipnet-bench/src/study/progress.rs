@@ -126,6 +126,11 @@ impl JobBar {
         ));
     }
 
+    /// The job is complete, be it before its last epoch.
+    pub fn ended(&mut self) {
+        self.count(self.epochs as u64 * EPOCH);
+    }
+
     /// Moves the study's bar to `units` of this job.
     fn count(&mut self, units: u64) {
         self.total.inc(units.saturating_sub(self.counted));

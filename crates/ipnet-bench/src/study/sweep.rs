@@ -17,6 +17,7 @@
 //! question first; a job that two grids name is run once. Seeds vary slowest within a grid, then folds, then networks: what
 //! is done when a sweep is stopped is a comparison of all networks on fewer seeds, not of fewer networks.
 
+use super::job::file_name;
 use super::{Effort, Job, JobDevice, JobResult, job_id, open_run, run_with_progress};
 use crate::run::{RunDir, read_job};
 use crate::table::Table;
@@ -26,7 +27,7 @@ use crate::{Error, Result};
 use ipnet_device::DeviceSet;
 use ipnet_zoo::{Backbone, Firing, Memory, NetSpec, Placement};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// One job of a sweep.
@@ -155,7 +156,7 @@ impl Sweep {
         if file.grid.is_empty() {
             return Err(refuse("[[grid]]".into(), "at least one".into(), "none".into()));
         }
-        let (mut jobs, mut known) = (Vec::new(), BTreeSet::new());
+        let (mut jobs, mut known, mut devices) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
         for (number, grid) in (1..).zip(&file.grid) {
             let folds = grid_folds(grid, file.folds)
                 .map_err(|(expected, found)| refuse(format!("grid {number}: fold"), expected, found))?;
@@ -163,6 +164,17 @@ impl Sweep {
                 let inside = "a network that makes sense for every combination of the grid's keys".into();
                 refuse(format!("grid {number}"), inside, error.to_string())
             })?;
+            for device in grid.device.or("default".into()) {
+                let first = devices.entry(file_name(&device)).or_insert_with(|| device.clone());
+                if *first != device {
+                    let found = format!("{first} and {device}");
+                    return Err(refuse(
+                        format!("grid {number}: device"),
+                        "names that differ in letters and digits".into(),
+                        found,
+                    ));
+                }
+            }
             for seed in grid.seed.or(1) {
                 for &fold in &folds {
                     for &spec in &specs {
@@ -349,6 +361,10 @@ mod tests {
             ("task = \"gestures-11\"\n[[grid]]\nmemory = []".into(), ["empty list", "line 3"]),
             (format!("task = \"gestures-11\"\n[train]\nepoch = 3\n{grid}"), ["[train]", "epoch"]),
             (format!("task = \"gestures-11\"\n[train]\nbatch = 0\n{grid}"), ["batch", "1 to 100000"]),
+            (
+                "task = \"gestures-11\"\n[[grid]]\nmemory = \"ip\"\nplacement = \"sensor\"\ndevice = [\"a/b.toml\", \"a-b.toml\"]".into(),
+                ["grid 1: device", "a/b.toml and a-b.toml"],
+            ),
         ] {
             let text: String = text;
             let message = parse(&text).unwrap_err().to_string();

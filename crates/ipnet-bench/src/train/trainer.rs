@@ -10,7 +10,7 @@ use ipnet_rng::{Stream, named_seed};
 use ipnet_zoo::{Mode, TemporalNet};
 use serde::{Deserialize, Serialize};
 
-/// Metrics of one epoch. No times: these lines are the same on every machine and thread count.
+/// Metrics of one epoch. No times: these lines are the same on any number of threads.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {
     /// Epoch, counted from 1.
@@ -25,10 +25,13 @@ pub struct EpochRecord {
 
 impl EpochRecord {
     /// Whether this epoch did better on the validation part than `other`: a higher score, or as high a one with a lower loss. A
-    /// small part is soon told right as a whole, and then the score alone would choose the first such epoch.
+    /// small part is soon told right as a whole, and then the score alone would choose the first such epoch. A score or loss that is
+    /// no number is the worst.
     pub fn beats(&self, other: &Self) -> bool {
-        let score = self.validation_score.total_cmp(&other.validation_score);
-        score.then(other.validation_loss.total_cmp(&self.validation_loss)).is_gt()
+        let or_worst = |value: f64, worst: f64| if value.is_nan() { worst } else { value };
+        let [score, rival] = [self, other].map(|epoch| or_worst(epoch.validation_score, f64::NEG_INFINITY));
+        let [loss, rivals] = [self, other].map(|epoch| or_worst(epoch.validation_loss, f64::INFINITY));
+        score.total_cmp(&rival).then(rivals.total_cmp(&loss)).is_gt()
     }
 }
 
@@ -56,12 +59,12 @@ pub struct Outcome {
 
 /// What the loop reports while it runs.
 pub trait Progress {
-    /// The run goes on after `epochs` epochs of an earlier process.
-    fn resumed(&mut self, epochs: usize);
+    /// The run goes on after `epochs` epochs of an earlier process. An error ends the run.
+    fn resumed(&mut self, epochs: usize) -> Result<()>;
     /// `done` of `total` updates are made.
     fn updates(&mut self, done: usize, total: usize);
-    /// An epoch is complete.
-    fn epoch(&mut self, record: &EpochRecord);
+    /// An epoch is complete, its checkpoint not yet written. An error ends the run.
+    fn epoch(&mut self, record: &EpochRecord) -> Result<()>;
 }
 
 /// Trains `net` on `task` from `seed`, going on from the checkpoint that `keep` names where that file is one of this run.
@@ -70,7 +73,7 @@ pub trait Progress {
 /// end.
 ///
 /// # Errors
-/// A loss or gradient that is not finite (with the first layer at fault), a cut graph, file errors.
+/// A loss or gradient that is not finite (with the first layer at fault), a cut graph, file errors, those of `progress`.
 pub fn train(
     task: &dyn Task,
     net: &dyn TemporalNet,
@@ -92,7 +95,7 @@ pub fn train(
         chosen = (saved.meta.chosen_epoch, saved.chosen());
         history = saved.meta.history;
     }
-    progress.resumed(history.len());
+    progress.resumed(history.len())?;
     let splits = task.splits();
     let updates_per_epoch = splits.train.len().div_ceil(config.batch);
     let total = updates_per_epoch * config.epochs;
@@ -129,7 +132,7 @@ pub fn train(
             validation_loss: validation.loss,
             validation_score: task.score(&validation.outputs, &splits.validation),
         };
-        progress.epoch(&record);
+        progress.epoch(&record)?;
         if chosen.0.checked_sub(1).and_then(|at| history.get(at)).is_none_or(|best| record.beats(best)) {
             chosen = (epoch, params.snapshot()?);
         }

@@ -64,7 +64,7 @@ impl DeviceSet {
     /// A set that is not there, is not TOML, has an unknown key, a value without physical meaning or without source.
     pub fn load(name_or_path: &str) -> Result<Self, Error> {
         let set = Self::follow(name_or_path, None, &mut Vec::new())?;
-        set.check()?;
+        set.validate()?;
         Ok(set)
     }
 
@@ -74,7 +74,7 @@ impl DeviceSet {
     /// As [`DeviceSet::load`].
     pub fn from_toml(file: &str, text: &str) -> Result<Self, Error> {
         let set = Self::assemble(file, text, None, &mut vec![file.to_owned()])?;
-        set.check()?;
+        set.validate()?;
         Ok(set)
     }
 
@@ -133,8 +133,12 @@ impl DeviceSet {
         Ok(set)
     }
 
-    /// Refuses what no single line can show: missing keys, and values that contradict each other.
-    fn check(&self) -> Result<(), Error> {
+    /// Refuses what no single line can show: missing keys, and values that contradict each other. A set that was read passed; one
+    /// whose values were changed since may not.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the place of the value.
+    pub fn validate(&self) -> Result<(), Error> {
         let whole = |what: &str, expected: &str| Error::Refused {
             file: self.name.clone(),
             line: 1,

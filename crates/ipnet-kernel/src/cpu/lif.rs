@@ -320,7 +320,9 @@ impl<E: Real> LifBackward<'_, E> {
             fill_per_channel(decay, columns.start, shape.inner, self.decay);
             grad_decay.fill(E::default());
             load_state(grad_state, self.grad_final_state, &columns, neurons);
-            load_state(&mut checkpoints[..state], self.state, &columns, neurons);
+            if segments > 0 {
+                load_state(&mut checkpoints[..state], self.state, &columns, neurons);
+            }
             let mut advance = |t: usize, x: &mut [E], now: &[E], then: &mut [E]| {
                 x.copy_from_slice(&self.x[t * neurons..][columns.clone()]);
                 step(simd, self.neuron, decay, x, now, then, as_new(&mut *unwanted), false);

@@ -169,6 +169,6 @@ pub(crate) fn whole_vectors<S: Simd>(len: usize) -> usize {
 
 /// A piece of work that is compiled once per instruction set.
 pub(crate) trait Job<E> {
-    /// Does the work over the whole vectors of its slices, from element `start` on.
+    /// Does the work over all of its slices.
     fn run<S: Simd<E = E>>(self, simd: S);
 }

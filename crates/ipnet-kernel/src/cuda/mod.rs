@@ -13,6 +13,7 @@ mod variant;
 pub use lif::{LifVariant, compile_lif};
 pub use variant::{Variant, compile, every_variant};
 
+use crate::scan::{check, check_heat};
 use crate::{Error, Result, ScanBackend, ScanShape, ThermalBackward, ThermalForward, ThermalScan};
 use cudarc::driver::{
     CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStream, DeviceRepr, DriverError, LaunchConfig,
@@ -191,13 +192,24 @@ impl CudaBackend {
         out: &mut CudaSlice<E>,
         final_heat: &mut CudaSlice<f32>,
     ) -> Result<()> {
+        let shape = scan.shape();
+        let state = scan.poles() * shape.neurons();
+        check("x", x.len(), shape.elements())?;
+        check("gain", gain.len(), shape.channels)?;
+        check("bias", bias.len(), shape.channels)?;
+        check("heat", heat.len(), state)?;
+        check("out", out.len(), shape.elements())?;
+        check("final_heat", final_heat.len(), state)?;
+        if shape.neurons() == 0 {
+            return Ok(());
+        }
         let variant = Variant::of(scan, E::BF16);
         let function = self.function(Kernels::Thermal(variant), "thermal_forward")?;
         let (argument, table) = ScanArgument::new(scan);
         let table = self.upload(&table)?;
         let mut launch = self.stream.launch_builder(&function);
         launch.arg(&argument).arg(x).arg(gain).arg(bias).arg(&table).arg(heat).arg(out).arg(final_heat);
-        // SAFETY: the arguments are those of `thermal_forward`, and the buffers have the lengths it indexes.
+        // SAFETY: the arguments are those of `thermal_forward`, and the buffers have the lengths it indexes, checked above.
         unsafe { launch.launch(launch_config(scan.shape(), variant.vector())) }.map_err(fault)?;
         Ok(())
     }
@@ -215,6 +227,7 @@ impl CudaBackend {
         out: &mut [E],
     ) -> Result<Vec<f32>> {
         let state = scan.poles() * scan.shape().neurons();
+        check_heat(heat, state)?;
         let mut final_heat = heat.map_or_else(|| vec![0.0; state], <[f32]>::to_vec);
         if scan.shape().elements() == 0 {
             return Ok(final_heat);

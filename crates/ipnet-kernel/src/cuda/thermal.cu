@@ -256,7 +256,7 @@ __device__ inline float rate_slope(float w) {
     return 1.0f;
 #else
     float rate = exp2_of(in_range(w));
-    return rate * exp2_of(-1.0575327f - rate);
+    return rate * exp2_of(-1.0575328f - rate);
 #endif
 }
 
@@ -408,9 +408,11 @@ extern "C" __global__ void thermal_backward(const Scan s, const stored* __restri
                 float power = fmaf(s.self_heat + s.self_heat, grad_rise, by_heat);
                 if (SPREAD) power = power * neuron[k].heating;
                 float grad_u = fmaf(u, power, grad_w * value[1]);
-                float inside = along < u || u < along ? 0.0f : grad_u;
+                bool clamped = along < u || u < along;
+                float inside = clamped ? 0.0f : grad_u;
                 dx[k] = neuron[k].gain * inside;
-                gain_sum[k] = fmaf(drive[k], inside, gain_sum[k]);
+                // At a clamped place the drive does not count, not even an infinite one.
+                gain_sum[k] = fmaf(clamped ? 0.0f : drive[k], inside, gain_sum[k]);
                 bias_sum[k] = inside + bias_sum[k];
             }
             store(grad_x, t * s.neurons + n, dx);

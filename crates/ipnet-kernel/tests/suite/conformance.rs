@@ -177,6 +177,23 @@ fn odd_numbers_follow_the_rule(backend: &dyn ScanBackend) {
             (large[3], large[9], large[20]) = (1e6, -1e6, 1e6);
             let [a, b] = [infinite, large].map(|x| forward(backend, &scan, &x, None).out);
             assert_eq!(a, b, "{name}, {firing:?}: infinities");
+            let mut infinite = normal("odd", shape.elements());
+            (infinite[3], infinite[9], infinite[20]) = (f32::INFINITY, f32::NEG_INFINITY, f32::INFINITY);
+            let (mut gain, mut bias) = ([f32::NAN], [f32::NAN]);
+            let io = ThermalBackward {
+                x: &infinite,
+                gain: &[0.3],
+                bias: &[0.4],
+                heat: None,
+                out: &a,
+                grad_out: &vec![1.0; a.len()],
+                grad_final_heat: None,
+                grad_x: None,
+                grad_gain_bias: Some([&mut gain, &mut bias]),
+                grad_heat: None,
+            };
+            backend.thermal_backward(&scan, io).unwrap();
+            assert!(gain[0].is_finite() && bias[0].is_finite(), "{name}, {firing:?}: {gain:?}, {bias:?}");
         }
     }
 }

@@ -3,7 +3,9 @@
 use crate::cases::normal;
 use crate::composed;
 use candle_core::{DType, Device, Tensor, Var};
-use ipnet_kernel::{AlifConfig, LifConfig, Reset, alif_scan, alif_scan_from, lif_scan};
+use ipnet_kernel::{
+    AlifConfig, CpuBackend, LifConfig, Reset, ScanShape, alif_scan, alif_scan_from, lif_scan,
+};
 
 fn values(tensor: &Tensor) -> Vec<f64> {
     tensor.flatten_all().unwrap().to_dtype(DType::F64).unwrap().to_vec1().unwrap()
@@ -83,6 +85,18 @@ fn vectors_follow_the_reference_and_streams_may_be_cut() {
             differ += usize::from(!struck && found != expected);
         }
         assert!(differ <= 2, "{config:?}: {differ} spikes differ from those in f64");
+    }
+}
+
+/// A clip of no steps has no gradient to give; it is no error.
+#[test]
+fn no_steps_are_no_work() {
+    for config in configs() {
+        let mut grad_decay = [f32::NAN];
+        let backend = CpuBackend::default();
+        let shape = ScanShape::flat(0, 3);
+        backend.lif_gradient(shape, &config, &[], &[0.9], &[], &mut [], &mut grad_decay).unwrap();
+        assert_eq!(grad_decay, [0.0]);
     }
 }
 

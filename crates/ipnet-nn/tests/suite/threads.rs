@@ -11,7 +11,7 @@ fn in_pool<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> R {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(f)
 }
 
-/// Loss and all gradients of a network that uses every operation, as bits.
+/// Loss and all gradients of a small network, as bits: with [`step_over_time`] and [`wide_step`], every operation of training.
 fn step() -> Vec<u32> {
     let x = Array::normal("threads/x", &[37, 3, 14, 12]).var();
     let w1 = Array::normal("threads/w1", &[10, 3, 3, 3]).scaled(0.2, 0.0).var();
@@ -35,6 +35,23 @@ fn step() -> Vec<u32> {
     numbers.extend(&stats.mean);
     numbers.extend(&stats.var);
     for var in [&x, &w1, &w2, &b2, &gamma, &beta, &w3, &b3] {
+        numbers.extend(values(grads.get(var).unwrap()));
+    }
+    numbers.iter().map(|x| x.to_bits()).collect()
+}
+
+/// As [`step`], with channels and planes enough for minimal filtering.
+fn wide_step() -> Vec<u32> {
+    let x = Array::normal("threads/plane", &[37, 16, 16, 16]).var();
+    let w = Array::normal("threads/square", &[16, 16, 3, 3]).scaled(0.1, 0.0).var();
+    let (gamma, beta) =
+        (Array::normal("threads/bias", &[16]).var(), Array::normal("threads/beta16", &[16]).var());
+    let h = conv2d(&x, &w, None, 1, 1).unwrap();
+    let (h, _) = batch_norm_relu_pool(&h, &gamma, &beta, 1e-5).unwrap();
+    let loss = h.sqr().unwrap().sum_all().unwrap();
+    let grads = loss.backward().unwrap();
+    let mut numbers = values(&loss);
+    for var in [&x, &w, &gamma, &beta] {
         numbers.extend(values(grads.get(var).unwrap()));
     }
     numbers.iter().map(|x| x.to_bits()).collect()
@@ -88,9 +105,11 @@ fn bits_over_time_do_not_depend_on_the_number_of_threads() {
 
 #[test]
 fn bits_do_not_depend_on_the_number_of_threads() {
-    let one = in_pool(1, step);
-    assert!(one.iter().all(|&bits| f32::from_bits(bits).is_finite()));
-    for threads in [2, 7] {
-        assert!(in_pool(threads, step) == one, "{threads} threads");
+    for step in [step, wide_step] {
+        let one = in_pool(1, step);
+        assert!(one.iter().all(|&bits| f32::from_bits(bits).is_finite()));
+        for threads in [2, 7] {
+            assert!(in_pool(threads, step) == one, "{threads} threads");
+        }
     }
 }

@@ -124,12 +124,13 @@ impl Conv {
         // Of T x 3 (frame, tap) pairs, the first frame lacks its past and the last its future.
         let further = 2 * map.steps - 2;
         let mut time = LayerCounts::new(format!("{}.time", self.name), Role::Memory);
-        let hold = |weights: usize, values: usize, binary: bool, time: &mut LayerCounts| {
+        // A map that a layer wrote is billed there: holding it for further taps writes nothing more.
+        let hold = |weights: usize, values: usize, held: MapSize, time: &mut LayerCounts| {
             let per_frame = pixels / map.steps;
-            count_products(time, per_frame * weights * further, binary);
+            count_products(time, per_frame * weights * further, held.binary);
             time.weight_reads = (weights * further) as u64;
             time.state_values = (map.steps * values) as u64;
-            time.state_writes = (map.steps * values) as u64;
+            time.state_writes = if held.written { 0 } else { (map.steps * values) as u64 };
             time.state_reads = (values * further) as u64;
         };
         match &self.time {
@@ -140,7 +141,7 @@ impl Conv {
             Time::Volume => {
                 let tap = inputs * outputs * area;
                 frame(tap, &mut counts);
-                hold(tap, inputs * map.height * map.width, map.binary, &mut time);
+                hold(tap, inputs * map.height * map.width, map, &mut time);
                 time.parameters = ((TAPS - 1) * tap) as u64;
                 vec![counts, time]
             }
@@ -151,7 +152,7 @@ impl Conv {
                 counts.parameters += 2 * between as u64;
                 counts.weight_reads += (map.steps * 2 * between) as u64;
                 counts.other_ops += (pixels * between * 3) as u64;
-                hold(tap, between * out.height * out.width, false, &mut time);
+                hold(tap, between * out.height * out.width, MapSize { written: false, ..out }, &mut time);
                 time.parameters = (TAPS * tap) as u64;
                 time.macs += (pixels * tap) as u64;
                 time.weight_reads += (map.steps * tap) as u64;

@@ -25,18 +25,20 @@ pub(crate) struct MapSize {
     pub width: usize,
     /// Every value is 0 or 1, so that weights are added and nothing is multiplied.
     pub binary: bool,
+    /// A layer of the network wrote it; else it comes from the sensor.
+    pub written: bool,
 }
 
 impl MapSize {
     /// What a convolution with "same" padding and `stride` makes of it.
     pub fn strided(self, stride: usize) -> Self {
         let cut = |side: usize| (side - 1) / stride + 1;
-        Self { height: cut(self.height), width: cut(self.width), binary: false, ..self }
+        Self { height: cut(self.height), width: cut(self.width), binary: false, written: true, ..self }
     }
 
     /// What 2x2 pooling makes of it.
     pub fn pooled(self) -> Self {
-        Self { height: self.height / 2, width: self.width / 2, binary: false, ..self }
+        Self { height: self.height / 2, width: self.width / 2, binary: false, written: true, ..self }
     }
 
     /// Pixels over all steps.

@@ -99,7 +99,7 @@ impl ResidualStage {
         let mut layers = Vec::new();
         if let Some((conv, _)) = &self.stem {
             layers.extend(conv.counts(map, 3));
-            map.binary = false;
+            (map.binary, map.written) = (false, true);
         }
         for block in &self.blocks {
             layers.extend(block.counts(map));

@@ -116,7 +116,8 @@ fn summary(plan: &Plan, law: &StepLaw, tasks: &[&dyn Task]) -> Vec<String> {
     vec![
         format!(
             "Networks with one backbone and different memories, each trained from {} seeds on {}. The device of the IP \
-             neurons is the parameter set \"{}\"; nothing in it was fitted to a task. One network step is one pulse slot of \
+             neurons is the parameter set \"{}\", of which nothing is trained; the preset \"default\" is an assumed working point, chosen \
+             because heat remembers there on a task like the digits in time. One network step is one pulse slot of \
              {:.3e} s: recordings are replayed in compressed time.",
             plan.seeds,
             data.join(" and "),

@@ -76,7 +76,11 @@ fn alter(x: &Tensor, samples: &[usize], condition: Condition, readout: Readout) 
             let mut out = vec![0.0; values.len()];
             for (clip, sample) in samples.iter().enumerate() {
                 let mut order: Vec<usize> = (0..steps).collect();
-                Stream::named(SEED, &format!("order/{sample}")).shuffle(&mut order);
+                let moved = match readout {
+                    Readout::Mean => steps,
+                    Readout::Last => steps.saturating_sub(1),
+                };
+                Stream::named(SEED, &format!("order/{sample}")).shuffle(&mut order[..moved]);
                 for (to, from) in order.into_iter().enumerate() {
                     let at = |t: usize| (t * clips + clip) * frame;
                     out[at(to)..][..frame].copy_from_slice(&values[at(from)..][..frame]);
@@ -187,6 +191,10 @@ mod tests {
         let of = |frames| counts(&altered(Condition::Frames(frames), Readout::Last), 0, 0);
         assert_eq!((of(2), of(4), of(6)), (vec![3, 4], vec![1, 2, 3, 4], vec![3, 4, 1, 2, 3, 4]));
         assert_eq!(counts(&altered(Condition::OneFrame, Readout::Last), 0, 0), [0, 0, 0, 4]);
+        for sample in 0..8 {
+            let x = alter(&clips(), &[sample, sample], Condition::Shuffled, Readout::Last).unwrap();
+            assert_eq!(counts(&x, 0, 0)[3], 4, "sample {sample}");
+        }
     }
 
     /// Noise only adds, and over many clips it adds as many events as it says.

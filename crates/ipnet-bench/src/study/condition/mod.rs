@@ -72,9 +72,13 @@ impl Condition {
         matches!(self, Self::HeatCut | Self::Spread(_) | Self::CycleNoise(_) | Self::Sampled)
     }
 
-    /// Whether `spec` can meet it.
+    /// Whether `spec` can meet it. An ELM neuron's time constants are placed by the length of the clips it was trained on: with
+    /// another length it would be another network.
     pub fn applies_to(self, spec: &NetSpec) -> bool {
-        !self.is_of_devices() || spec.memory == Memory::Ip
+        match self {
+            Self::Frames(_) => spec.memory != Memory::Elm,
+            _ => !self.is_of_devices() || spec.memory == Memory::Ip,
+        }
     }
 
     /// The network under it.

@@ -9,6 +9,7 @@ use crate::table::Table;
 use crate::task::Task;
 use crate::train::{Checkpoint, evaluate};
 use crate::{Error, Result};
+use ipnet_kernel::{ScanConfig, ScanShape, ThermalScan};
 use ipnet_zoo::{NetSpec, Network, Readout, TemporalNet};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -80,17 +81,31 @@ pub fn test_conditions(
     Ok(rows)
 }
 
+/// Whether `job` can meet `condition`. Junctions that vary by more than their law bears (the hottest has no critical voltage left) cannot;
+/// that is said on stderr.
+fn applies(condition: Condition, job: &Job<'_>) -> bool {
+    if !condition.applies_to(&job.spec) {
+        return false;
+    }
+    let law = ScanConfig::expected(Arc::new(condition.law(&job.device.law)));
+    let possible = ThermalScan::new(&law, ScanShape::flat(1, 1));
+    if let Err(error) = &possible {
+        tracing::warn!("{} under {}: left out: {error}", job.id(), condition.name());
+    }
+    possible.is_ok()
+}
+
 /// The conditions that apply to a job, each with its score.
 fn test_job(run: &RunDir, job: &Job<'_>, conditions: &[Condition]) -> Result<Vec<(Condition, f64)>> {
     let id = job.id();
-    let applying = conditions.iter().copied().filter(|condition| condition.applies_to(&job.spec));
-    let applying: Vec<Condition> = applying.collect();
+    let applying: Vec<Condition> =
+        conditions.iter().copied().filter(|condition| applies(*condition, job)).collect();
     let path = run.checkpoint_path(&id)?;
     let kept = format!("{id}.conditions");
     let trained = job.identity()?;
     let to_the_end = match job.task.readout() {
         Readout::Mean => "",
-        Readout::Last => " to the last frame",
+        Readout::Last => " to the last frame, which is never moved",
     };
     let identity = hash_bytes(format!("{trained} {applying:?}{to_the_end}").as_bytes());
     if let Some(tested) = run.job_result::<Tested>(&kept)?

@@ -199,7 +199,8 @@ impl<E: Real, const P: usize, const SPREAD: bool, const TABLE: bool, const PARAM
             let result = gain * inside;
             simd.put(result, &mut grad_x[i], self.past_cache);
             if PARAMS {
-                let sum = x.mul_add(inside, simd.load(&grad_gain[i]));
+                // At a clamped place the drive does not count, not even an infinite one.
+                let sum = x.where_equal(u, drive).mul_add(inside, simd.load(&grad_gain[i]));
                 simd.store(sum, &mut grad_gain[i]);
                 let sum = inside + simd.load(&grad_bias[i]);
                 simd.store(sum, &mut grad_bias[i]);
