@@ -53,9 +53,23 @@ fn keep_candle_on_its_caller() {
     }
 }
 
+/// Ends the program with a plain message where `println!` cannot write, as to a full disk: it has no other way to say so than a
+/// panic.
+fn say_what_stdout_says() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| match panic.payload_as_str() {
+        Some(message) if message.starts_with("failed printing to stdout") => {
+            eprintln!("error: {message}");
+            std::process::exit(2);
+        }
+        _ => usual(panic),
+    }));
+}
+
 fn main() -> ExitCode {
     #[cfg(unix)]
     end_with_the_reader();
+    say_what_stdout_says();
     keep_candle_on_its_caller();
     tracing_subscriber::fmt()
         .with_env_filter(

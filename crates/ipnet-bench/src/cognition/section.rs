@@ -43,16 +43,20 @@ fn blocks(report: &CognitionReport, command: &str) -> Vec<Block> {
         100.0 * protocol.read_ratio,
     ))];
     for (name, svg) in &report.figures {
-        let caption = match *name {
-            "cognition-studies" => {
-                "Human curves and the model (bands: 95 % intervals of the mean over subjects)."
-            }
-            _ => "The tasks in detail: kinds of stimulus, order of recall, interference.",
+        let (caption, from) = match *name {
+            "cognition-studies" => (
+                "Human curves and the model (bands: 95 % intervals of the mean over subjects).",
+                "tables/cognition-curves.csv",
+            ),
+            _ => (
+                "The tasks in detail: kinds of stimulus, order of recall, interference.",
+                "tables/cognition-nback.csv, cognition-order.csv, cognition-interference.csv",
+            ),
         };
         blocks.push(Block::Figure {
             caption: caption.to_owned(),
             svg: svg.clone(),
-            source: source("tables/cognition-curves.csv".to_owned()),
+            source: source(from.to_owned()),
         });
     }
     for (name, table) in report.tables.iter().filter(|(name, _)| *name != "cognition-curves") {

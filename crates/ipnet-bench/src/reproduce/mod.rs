@@ -66,6 +66,13 @@ pub struct Summary {
 /// # Errors
 /// Any of the layers'; what was finished is kept and a second call goes on from there.
 pub fn reproduce(plan: &Plan) -> Result<Summary> {
+    if plan.so_far && !plan.out.join("manifest.json").exists() {
+        return Err(Error::Argument {
+            what: plan.out.display().to_string(),
+            expected: "the folder of a run, to report on what it has so far".into(),
+            found: "no manifest.json there".into(),
+        });
+    }
     let device = JobDevice::new(&plan.device.name, &plan.device)?;
     let seeds: Vec<u64> = (1..=plan.seeds as u64).collect();
     let comparisons = plan::comparisons(plan.tier, plan.data.as_ref(), &plan.device)?;

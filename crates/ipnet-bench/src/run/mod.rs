@@ -35,6 +35,7 @@ use crate::{Error, Result};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A run folder that this process alone writes.
 #[derive(Debug)]
@@ -42,6 +43,8 @@ pub struct RunDir {
     path: PathBuf,
     manifest: Manifest,
     resumed: bool,
+    /// Whether this process has written the manifest, and so may write the rest.
+    begun: AtomicBool,
     _lock: File,
 }
 
@@ -86,11 +89,7 @@ impl RunDir {
         } else {
             (manifest, false)
         };
-        let run = Self { path: path.to_path_buf(), manifest, resumed, _lock: lock };
-        if resumed {
-            run.write_manifest()?;
-        }
-        Ok(run)
+        Ok(Self { path: path.to_path_buf(), manifest, resumed, begun: AtomicBool::new(false), _lock: lock })
     }
 
     /// The folder.
@@ -113,6 +112,7 @@ impl RunDir {
     /// # Errors
     /// As [`Metrics::open`].
     pub fn metrics(&self) -> Result<Metrics> {
+        self.begin()?;
         Metrics::open(&self.path.join("metrics.jsonl"))
     }
 
@@ -129,6 +129,7 @@ impl RunDir {
     /// # Errors
     /// [`Error::Encode`] where TOML has no form for it (its top level must be a struct or map).
     pub fn finish_job<T: Serialize>(&self, job: &str, result: &T) -> Result<()> {
+        self.begin()?;
         let path = self.file("jobs", job, "toml")?;
         let text = toml::to_string(result).map_err(|error| Error::Encode {
             path: path.clone(),
@@ -167,6 +168,7 @@ impl RunDir {
     /// # Errors
     /// [`Error::Io`].
     pub fn write_report(&self, html: &str) -> Result<PathBuf> {
+        self.begin()?;
         let path = self.path.join("report.html");
         write_atomic(&path, html.as_bytes())?;
         Ok(path)
@@ -200,6 +202,11 @@ impl RunDir {
             Some(known) => *known = data,
             None => self.manifest.data.push(data),
         }
+        // A folder that holds this run already stays as it is until something is written: the command may still be refused.
+        if self.resumed && !*self.begun.get_mut() {
+            return Ok(());
+        }
+        *self.begun.get_mut() = true;
         self.write_manifest()
     }
 
@@ -233,11 +240,20 @@ impl RunDir {
         Ok(self.manifest)
     }
 
+    /// Before anything else of this process is written: the manifest, which says that the run has not ended.
+    fn begin(&self) -> Result<()> {
+        match self.begun.swap(true, Ordering::Relaxed) {
+            true => Ok(()),
+            false => self.write_manifest(),
+        }
+    }
+
     fn write_manifest(&self) -> Result<()> {
         self.manifest.write(&self.path.join("manifest.json"))
     }
 
     fn write(&self, folder: &str, name: &str, extension: &str, bytes: &[u8]) -> Result<String> {
+        self.begin()?;
         write_atomic(&self.file(folder, name, extension)?, bytes)?;
         Ok(format!("{folder}/{name}.{extension}"))
     }

@@ -197,6 +197,20 @@ impl Job<'_> {
         self.identity_of(&self.about()?)
     }
 
+    /// Refuses a stored result of other settings.
+    fn expect(&self, result: &JobResult, identity: &str) -> Result<()> {
+        if result.identity == identity {
+            return Ok(());
+        }
+        Err(Error::Checkpoint {
+            expected: format!(
+                "jobs/{}.toml of these settings, recordings and device (run {identity}); another --out begins a new run",
+                self.id()
+            ),
+            found: format!("that of run {}", result.identity),
+        })
+    }
+
     fn identity_of(&self, about: &About) -> Result<String> {
         let text = serde_json::to_string(about).map_err(|error| Error::Encode {
             path: self.id().into(),
@@ -267,6 +281,12 @@ pub fn run_jobs(
             found: format!("two called {twice}"),
         });
     }
+    // What was made with other settings is refused before anything in the folder changes.
+    for job in jobs {
+        if let Some(result) = run.job_result::<JobResult>(&job.id())? {
+            job.expect(&result, &job.identity()?)?;
+        }
+    }
     for job in jobs {
         job.device.keep(run)?;
     }
@@ -332,12 +352,7 @@ fn finish(
     let (id, about) = (job.id(), job.about()?);
     let identity = job.identity_of(&about)?;
     if let Some(result) = run.job_result::<JobResult>(&id)? {
-        if result.identity != identity {
-            return Err(Error::Checkpoint {
-                expected: format!("jobs/{id}.toml: the result of run {identity}"),
-                found: format!("that of run {}", result.identity),
-            });
-        }
+        job.expect(&result, &identity)?;
         progress.skipped(&id, job.config.epochs);
         return Ok(result);
     }

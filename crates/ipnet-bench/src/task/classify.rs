@@ -96,6 +96,11 @@ impl Classification {
         }
     }
 
+    /// The clip that a sample shows, one way round or the other.
+    pub fn clip_of(&self, sample: usize) -> usize {
+        self.clip(sample).0
+    }
+
     /// The class of a sample.
     pub fn label(&self, sample: usize) -> usize {
         let (clip, backwards) = self.clip(sample);

@@ -91,10 +91,12 @@ impl DataFolder {
         let of = |part| digits.samples().iter().filter(|sample| sample.part == part).count();
         let (train, test) = (of(Part::Train), of(Part::Test));
         let complete = digits.has_official_test() && (train, test) == OFFICIAL_DIGITS;
-        let test =
-            if digits.has_official_test() { format!("{test} in Test") } else { "no folder Test".into() };
-        Ok((!complete)
-            .then(|| format!("nmnist with {} in Train and {test}", digits.split(Part::Train).len())))
+        // Without a folder Test the parts are this program's own, all of them in Train.
+        let found = match digits.has_official_test() {
+            true => format!("nmnist with {train} in Train and {test} in Test"),
+            false => format!("nmnist with {} in Train and no folder Test", digits.samples().len()),
+        };
+        Ok((!complete).then_some(found))
     }
 
     fn missing_gestures(&self) -> Result<Option<String>> {

@@ -171,6 +171,9 @@ fn fit_set(args: &Fit) -> anyhow::Result<()> {
     let name = args.data.display().to_string();
     keep(&args.data, &args.out, "the measurements")?;
     keep(Path::new(&args.base), &args.out, "the set that is fitted")?;
+    if let Some(dir) = &args.residuals {
+        keep(&args.data, &dir.join("residuals.csv"), "the measurements")?;
+    }
     let base = DeviceSet::load(&args.base)?;
     let source = File::open(&args.data).with_context(|| format!("cannot open {name}"))?;
     let data = fit::read_csv(&name, source)?;

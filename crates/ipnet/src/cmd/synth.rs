@@ -1,8 +1,9 @@
 //! `ipnet synth`: recordings of scenes that never were, in the official file formats.
 
+use anyhow::{Context, ensure};
 use clap::{Args, Subcommand};
 use ipnet_events::synth::gestures::{self, GestureSpec};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// `ipnet synth ...`.
@@ -88,8 +89,25 @@ pub fn run(command: Synth) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// Refuses a folder that holds recordings: the synthetic ones bear official names and would take the place of real ones, or mix
+/// with those of another seed.
+fn without_recordings(dir: &Path, ending: &str) -> anyhow::Result<()> {
+    for entry in std::fs::read_dir(dir).into_iter().flatten() {
+        let path = entry.with_context(|| dir.display().to_string())?.path();
+        let is_recording = path.extension().is_some_and(|found| found == ending);
+        ensure!(
+            !is_recording,
+            "{}: expected a folder without recordings, found {}",
+            dir.display(),
+            path.display()
+        );
+    }
+    Ok(())
+}
+
 fn gestures(args: Gestures) -> anyhow::Result<ExitCode> {
     let Gestures { dir, seed, subjects, lights, clip, noise, json } = args;
+    without_recordings(&dir, "aedat")?;
     let spec = GestureSpec { seed, subjects, lights, clip_s: clip, noise };
     let report = gestures::generate(&spec, &dir)?;
     if json {
@@ -110,6 +128,7 @@ fn gestures(args: Gestures) -> anyhow::Result<ExitCode> {
 fn driving(args: Driving) -> anyhow::Result<ExitCode> {
     use ipnet_events::synth::driving::{DrivingSpec, generate};
     let Driving { dir, seed, recordings, seconds, noise, no_frames, json } = args;
+    without_recordings(&dir, "hdf5")?;
     let report = generate(&DrivingSpec { seed, recordings, seconds, noise, frames: !no_frames }, &dir)?;
     if json {
         println!("{}", serde_json::to_string(&report)?);

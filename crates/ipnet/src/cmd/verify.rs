@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 /// Check a run folder against its manifest, and its tables against expected values
 ///
-/// Every file that the run wrote must be there with the hash its manifest states, the device set must be the one of this program, and the cells
+/// Every table, figure, job file, the metrics and the report must be there with the hash its manifest states, the device set must be the one of this program, and the cells
 /// of its tables that are listed for its command must lie within their tolerance. Exit code 1 where a check fails.
 #[derive(Args)]
 pub struct Verify {

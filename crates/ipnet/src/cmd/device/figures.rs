@@ -82,14 +82,17 @@ fn figures(device: &Device) -> Vec<(&'static str, Curves)> {
 
 /// Writes the five figures of `set` and one sheet with all of them into `dir`; returns the files.
 pub fn write(set: &DeviceSet, dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    // A set is called what its author likes; its files lie in `dir`.
+    let plain = |c: char| if c.is_alphanumeric() || "-_.+ ".contains(c) { c } else { '-' };
+    let file: String = set.name.chars().map(plain).collect();
     let device = set.device();
     let mut files = Vec::new();
     let mut sheet = Panels { title: set.name.clone(), columns: 2, panel_px: (680, 400), plots: Vec::new() };
     for (name, plot) in figures(&device) {
-        files.extend(write_one(&plot, dir, &format!("{}-{name}", set.name))?);
+        files.extend(write_one(&plot, dir, &format!("{file}-{name}"))?);
         sheet.plots.push(Box::new(plot));
     }
-    files.extend(write_one(&sheet, dir, &format!("{}-sheet", set.name))?);
+    files.extend(write_one(&sheet, dir, &format!("{file}-sheet"))?);
     Ok(files)
 }
 

@@ -62,6 +62,7 @@ fn transfer(input: &Input, output: &Output, times: Range<u64>, repeat: u32) -> a
     let format = output.to.or_else(|| Format::by_extension(&output.output)).with_context(|| {
         format!("{}: the extension names no format: give one with --to", output.output.display())
     })?;
+    input.keep_from(&output.output)?;
     let (_, mut reader) = input.open()?;
     let mut writer = format.create(&output.output, input.sensor(reader.as_ref())?)?;
     let (mut chunk, mut part) = (Events::default(), Events::default());

@@ -30,6 +30,13 @@ pub struct Frames {
 pub fn run(args: Frames) -> anyhow::Result<ExitCode> {
     ensure!(args.every_us > 0, "expected --every-us of at least 1");
     args.input.keep_from(&args.output)?;
+    let windows = windows(&args)?;
+    ensure!(
+        windows <= args.max_frames,
+        "the recording needs {windows} windows of {} us, more than --max-frames {}",
+        args.every_us,
+        args.max_frames
+    );
     let (_, mut reader) = args.input.open()?;
     let sensor = args.input.sensor(reader.as_ref())?;
     let spec = FrameSpec::new(sensor);
@@ -43,7 +50,6 @@ pub fn run(args: Frames) -> anyhow::Result<ExitCode> {
         while at < chunk.len() {
             let (origin, index) = *window.get_or_insert((chunk.t[at], 0));
             let here = (chunk.t[at] - origin) / args.every_us;
-            ensure!(here < args.max_frames, "the recording needs more than {} windows", args.max_frames);
             for _ in index..here {
                 file.write(&frame)?;
                 frame.fill(0.0);
@@ -61,6 +67,17 @@ pub fn run(args: Frames) -> anyhow::Result<ExitCode> {
     report_shortfall(&args.input.path, reader.ledger());
     file.finish()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Windows from the first event to the last, told by a first reading: a file of frames may be too large to begin.
+fn windows(args: &Frames) -> anyhow::Result<u64> {
+    let (_, mut reader) = args.input.open()?;
+    let (mut chunk, mut first, mut last) = (Events::default(), None, 0);
+    while reader.next_chunk(&mut chunk)? {
+        first = first.or(chunk.t.first().copied());
+        last = chunk.t.last().copied().unwrap_or(last).max(last);
+    }
+    Ok(first.map_or(0, |first| last.saturating_sub(first) / args.every_us + 1))
 }
 
 /// A NumPy file that grows by frames.

@@ -164,8 +164,10 @@ fn write_gif(args: &Play, path: &Path) -> anyhow::Result<()> {
     let mut encoder =
         gif::Encoder::new(file.stream(), width, height, &picture::palette()).with_context(name)?;
     encoder.set_repeat(gif::Repeat::Infinite).with_context(name)?;
-    // Viewers show delays under 2 hundredths of a second as 10.
-    let delay = (args.shown_s() * 100.0).round().clamp(2.0, 65_535.0) as u16;
+    // Viewers show delays under 2 hundredths of a second as 10: a picture of several slices is shown for longer.
+    let together = (0.02 / args.shown_s()).ceil().clamp(1.0, 1e6) as u64;
+    slices.slice_us = slices.slice_us.saturating_mul(together);
+    let delay = (args.shown_s() * together as f64 * 100.0).round().clamp(2.0, 65_535.0) as u16;
     let mut written = 0;
     while written < args.max_slices && slices.next(&mut counts)?.is_some() {
         let pixels = picture::enlarge(&counts.indices(), usize::from(slices.sensor.0), zoom);
@@ -174,16 +176,18 @@ fn write_gif(args: &Play, path: &Path) -> anyhow::Result<()> {
         encoder.write_frame(&frame).with_context(name)?;
         written += 1;
     }
+    ensure!(written > 0, "{}: expected events to show, found none", args.input.path.display());
     encoder.into_inner().with_context(name)?;
     file.finish()?;
     report_shortfall(&args.input.path, slices.reader.ledger());
-    eprintln!("{}: {written} pictures of {} us", path.display(), args.slice_us);
+    eprintln!("{}: {written} pictures of {} us", path.display(), slices.slice_us);
     Ok(())
 }
 
 fn write_png(args: &Play, path: &Path) -> anyhow::Result<()> {
     let name = || path.display().to_string();
     let total = args.slices()?.count()?;
+    ensure!(total > 0, "{}: expected events to show, found none", args.input.path.display());
     let panels = args.panels.clamp(1, 256).min(total.max(1));
     let mut slices = args.slices()?;
     let mut counts = Counts::new(slices.sensor);
