@@ -166,7 +166,7 @@ mod tests {
         fs::write(&csv, RECORDING).unwrap();
         fs::write(&npy, "an older file").unwrap();
         let error = frames(&csv, &npy, "2").unwrap_err().to_string();
-        assert_eq!(error, "the recording needs more than 2 windows");
+        assert_eq!(error, "the recording needs 3 windows of 10 us, more than --max-frames 2");
         assert_eq!(fs::read(&npy).unwrap(), b"an older file");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "a partial file is left");
     }
