@@ -71,6 +71,9 @@ fn main() -> ExitCode {
     end_with_the_reader();
     say_what_stdout_says();
     keep_candle_on_its_caller();
+    if let Some(revision) = option_env!("IPNET_REVISION") {
+        ipnet_bench::run::built_from(revision);
+    }
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()),

@@ -64,8 +64,7 @@ impl Cohort<'_> {
     ///
     /// The lowest such amplitude: too strong a poll makes strangers and stale items answer, so that n-back and delayed recall rise to a
     /// peak and fall again. A scan with a part of the cohort finds where the goal is passed first, halving with
-    /// more of it the rest. Where no amplitude of the scan reaches the goal, more of the cohort is asked at that of the highest mean;
-    /// if it does not either, this amplitude is returned.
+    /// more of it the rest. Where no amplitude of the scan reaches the goal, that of the highest mean is returned.
     pub fn level_v(&self, study: Study) -> f64 {
         let goal = study.human()[study.level_point()];
         let v_max = self.law.v_max_v;
@@ -81,10 +80,9 @@ impl Cohort<'_> {
             }
             mean >= goal
         });
-        let more = Cohort { subjects: self.subjects.min(HALVED), ..*self };
-        let passed = passed.or_else(|| (more.level_mean(study, at(best)) >= goal).then_some(best));
         let Some(step) = passed else { return at(best) };
         let (mut low, mut high) = (at(step.saturating_sub(1)), at(step));
+        let more = Cohort { subjects: self.subjects.min(HALVED), ..*self };
         for _ in 0..HALVINGS {
             let middle = 0.5 * (low + high);
             if more.level_mean(study, middle) < goal { low = middle } else { high = middle }

@@ -113,6 +113,8 @@ pub(super) fn no_data(area: &Area<'_>, title: &str) -> Result<()> {
 
 /// Three significant digits, without an exponent where that reads well.
 pub(super) fn short(value: f64) -> String {
+    // What is left of a tick at 0 that was reached by additions is far below any unit's smallest value here.
+    let value = if value.abs() < 1e-18 { 0.0 } else { value };
     if value == 0.0 || !value.is_finite() {
         return if value == 0.0 { "0".to_owned() } else { value.to_string() };
     }

@@ -10,13 +10,14 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::process::Command;
+use std::sync::OnceLock;
 
 /// Everything it takes to run a command again and to check that the result is the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// The git revision of the sources, with `-dirty` where the work tree had changes; `None` outside git.
+    /// The git revision that the program was built from, with `-dirty` where the sources had changes; `None` outside git, and in a
+    /// program that did not say it ([`built_from`]).
     pub revision: Option<String>,
     /// The command line as one could type it again, without the folder it wrote to; `DIR` stands for the folder of recordings.
     pub command: String,
@@ -87,7 +88,7 @@ impl Manifest {
     pub fn new(command: impl Into<String>, device: DeviceSet, seeds: Vec<u64>) -> Self {
         let versions = [("ipnet", env!("CARGO_PKG_VERSION")), ("step_law_draws", "philox4x32-10")];
         Self {
-            revision: revision(),
+            revision: REVISION.get().map(|&revision| revision.to_owned()),
             command: command.into(),
             device,
             data: Vec::new(),
@@ -166,15 +167,11 @@ fn hex(digest: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The revision of the sources this program was built from, asked of git in their folder when a run
-/// starts: a revision compiled in would rebuild the crate at every commit.
-fn revision() -> Option<String> {
-    let git = |arguments: &[&str]| {
-        let output =
-            Command::new("git").args(["-C", env!("CARGO_MANIFEST_DIR")]).args(arguments).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    let head = git(&["rev-parse", "HEAD"])?;
-    let dirty = !git(&["status", "--porcelain", "--untracked-files=no"])?.is_empty();
-    Some(if dirty { format!("{head}-dirty") } else { head })
+/// The revision that the program was built from, once [`built_from`] was told.
+static REVISION: OnceLock<&'static str> = OnceLock::new();
+
+/// Tells the manifests of this process the git revision that the program was built from; the first call counts.
+pub fn built_from(revision: &'static str) {
+    // A second call is the caller's mistake and changes nothing.
+    let _ = REVISION.set(revision);
 }

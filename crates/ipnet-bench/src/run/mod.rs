@@ -26,7 +26,7 @@ mod verify;
 
 pub use atomic::write_atomic;
 pub use host::Host;
-pub use manifest::{DataSource, DeviceSet, Manifest, hash_bytes, hash_file};
+pub use manifest::{DataSource, DeviceSet, Manifest, built_from, hash_bytes, hash_file};
 pub use metrics::{MetricLine, Metrics};
 pub use verify::{Check, Expectations, ExpectedCell, Verdict, check_table, verify};
 
