@@ -85,7 +85,9 @@ fn a_killed_sweep_goes_on_and_eval_finds_what_training_reported() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    let done = fs::read_dir(Path::new(&broken).join("jobs")).unwrap().count();
+    let results = fs::read_dir(Path::new(&broken).join("jobs")).unwrap();
+    let is_job = |name: &str| name.starts_with("digits-in-time-20");
+    let done = results.filter(|entry| is_job(&entry.as_ref().unwrap().file_name().to_string_lossy())).count();
     assert!(done < 4, "killed too late to mean anything");
 
     // What is there already can be looked at.
@@ -129,13 +131,23 @@ fn a_killed_sweep_goes_on_and_eval_finds_what_training_reported() {
         assert!((diagonal as f64 / samples as f64 - stored("score")).abs() < 1e-12);
     }
 
-    // Other recordings, another device and another sweep in the same folder are refused.
-    fs::remove_file(root.path().join("nmnist/Train/3/00002.bin")).unwrap();
+    // Other settings are refused by the keys that differ, before anything changes: the run stays a finished one.
     let refusal = |arguments: &[&str], part: &str| {
         let output = ipnet(arguments).assert().code(2).get_output().clone();
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(text.contains(part), "{arguments:?}: {text}");
     };
+    fs::write(&file, SWEEP.replace("epochs = 3", "epochs = 4")).unwrap();
+    refusal(
+        &["sweep", &file, "--out", &whole, "--table"],
+        "[train] = epochs = 3, but this one has epochs = 4",
+    );
+    refusal(&["sweep", &file, "--data", &data, "--out", &whole], "[train] = epochs = 3");
+    stdout(&["verify", &whole]);
+    fs::write(&file, SWEEP).unwrap();
+
+    // Other recordings, another device and another sweep in the same folder are refused.
+    fs::remove_file(root.path().join("nmnist/Train/3/00002.bin")).unwrap();
     refusal(&["eval", &whole, "--data", &data], "recordings with sha256");
     refusal(&["eval", &path("nowhere")], "nothing of that name");
     refusal(&["eval", &file, "--data", &data], "s.toml");

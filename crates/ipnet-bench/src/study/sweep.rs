@@ -289,6 +289,8 @@ pub fn run_sweep(plan: &SweepRun) -> Result<Table> {
         Some(Job { task, spec: job.spec, device, seed: job.seed, config: sweep.config })
     };
     let jobs: Vec<Job<'_>> = sweep.jobs.iter().filter_map(find).collect();
+    same_settings(sweep, &plan.out)?;
+    run.finish_job(SETTINGS, &Settings::of(sweep))?;
     let results = run_with_progress(&run, &jobs, &plan.effort)?;
     let found: Vec<Option<JobResult>> = results.into_iter().map(Some).collect();
     let table = write_tables(&run, sweep, &found)?;
@@ -300,7 +302,7 @@ pub fn run_sweep(plan: &SweepRun) -> Result<Table> {
 /// (`sweep`), and one per job (`sweep_jobs`).
 ///
 /// # Errors
-/// A folder or a result that cannot be read.
+/// A folder or a result that cannot be read, results of other settings.
 pub fn sweep_tables(sweep: &Sweep, out: &Path) -> Result<[Table; 2]> {
     if !out.join("manifest.json").is_file() {
         return Err(Error::Argument {
@@ -309,9 +311,54 @@ pub fn sweep_tables(sweep: &Sweep, out: &Path) -> Result<[Table; 2]> {
             found: if out.exists() { "no manifest.json in it" } else { "nothing of that name" }.into(),
         });
     }
+    same_settings(sweep, out)?;
     let read = |job: &SweepJob| read_job::<JobResult>(out, &job.id(sweep.task));
     let found = sweep.jobs.iter().map(read).collect::<Result<Vec<_>>>()?;
     Ok([super::sweep_table::networks(sweep, &found)?, super::sweep_table::jobs(sweep, &found)?])
+}
+
+/// What all jobs of a sweep share, kept beside their results.
+#[derive(PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    task: String,
+    train: TrainConfig,
+}
+
+/// Name of the file of [`Settings`].
+const SETTINGS: &str = "sweep.settings";
+
+impl Settings {
+    fn of(sweep: &Sweep) -> Self {
+        Self { task: sweep.task.name().to_owned(), train: sweep.config }
+    }
+
+    /// Its keys and values, each on a line of its own.
+    fn lines(&self) -> Result<Vec<String>> {
+        let encoded = |error: toml::ser::Error| Error::Encode {
+            path: SETTINGS.into(),
+            format: "TOML",
+            message: error.to_string(),
+        };
+        Ok(toml::to_string(self).map_err(encoded)?.lines().map(str::to_owned).collect())
+    }
+}
+
+/// Refuses the folder of a sweep that trained with other settings, naming those that differ.
+fn same_settings(sweep: &Sweep, out: &Path) -> Result<()> {
+    let Some(kept) = read_job::<Settings>(out, SETTINGS)?.filter(|kept| *kept != Settings::of(sweep)) else {
+        return Ok(());
+    };
+    let (ours, theirs) = (Settings::of(sweep).lines()?, kept.lines()?);
+    let without = |all: &[String], those: &[String]| {
+        all.iter().filter(|line| !those.contains(line)).cloned().collect::<Vec<_>>().join(", ")
+    };
+    Err(Error::OtherRun {
+        path: out.to_path_buf(),
+        field: "[train]",
+        expected: without(&ours, &theirs),
+        found: without(&theirs, &ours),
+    })
 }
 
 fn write_tables(run: &RunDir, sweep: &Sweep, found: &[Option<JobResult>]) -> Result<Table> {

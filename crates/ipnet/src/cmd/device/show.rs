@@ -82,6 +82,10 @@ fn print_law(set: &DeviceSet, reduction: &Reduction) {
     println!("  heat of the next slot: largest {:.1e} of the highest rise", error.rise_max_ratio);
     println!("  Delta(T): largest {:.1e} (relative)", error.barrier_max_ratio);
     println!("  back-switching before the read, not in the law: up to {:.1e}", error.back_switching_max);
+    if matches!(law.switching, Switching::Table(_)) {
+        println!("\na measured table says nothing of other pulse widths and of other physics: neither is shown");
+        return;
+    }
     println!("\nreduced for other pulse widths (same slot)");
     println!("{:>12}{:>14}{:>12}{:>12}", "t_p [s]", "max rise [K]", "p largest", "p rms");
     for (width_s, e) in reduction_over_widths(&set.device(), &WIDTH_RATIOS) {
