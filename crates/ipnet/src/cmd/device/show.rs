@@ -83,7 +83,9 @@ fn print_law(set: &DeviceSet, reduction: &Reduction) {
     println!("  Delta(T): largest {:.1e} (relative)", error.barrier_max_ratio);
     println!("  back-switching before the read, not in the law: up to {:.1e}", error.back_switching_max);
     if matches!(law.switching, Switching::Table(_)) {
-        println!("\na measured table says nothing of other pulse widths and of other physics: neither is shown");
+        println!(
+            "\na measured table says nothing of other pulse widths and of other physics: neither is shown"
+        );
         return;
     }
     println!("\nreduced for other pulse widths (same slot)");
