@@ -48,6 +48,8 @@ pub enum Verdict {
     Holds,
     /// Found in part, or only under a stated condition.
     Partly,
+    /// The difference lies within what chance makes of it: nothing is said either way.
+    Undecided,
     /// The measurement says otherwise.
     DoesNotHold,
     /// Not measured in this run.
@@ -60,6 +62,7 @@ impl Verdict {
         match self {
             Self::Holds => "holds",
             Self::Partly => "partly",
+            Self::Undecided => "undecided",
             Self::DoesNotHold => "does not hold",
             Self::NotTested => "not tested here",
         }

@@ -129,7 +129,7 @@ fn noise(task: &dyn Task, found: &Found<'_>, source: &dyn Fn(&str) -> Source) ->
 }
 
 /// Holds where the means differ by more than both spreads over seeds together and by more than `half_width`, that of the difference
-/// over clips; partly where they lie within either.
+/// over clips; undecided where they lie within either.
 fn compare(better: &[f64], other: &[f64], half_width: f64) -> Verdict {
     let (Some((a, sd_a)), Some((b, sd_b))) = (mean_sd(better), mean_sd(other)) else {
         return Verdict::NotTested;
@@ -138,7 +138,7 @@ fn compare(better: &[f64], other: &[f64], half_width: f64) -> Verdict {
     match () {
         () if a - b > margin => Verdict::Holds,
         () if b - a > margin => Verdict::DoesNotHold,
-        () => Verdict::Partly,
+        () => Verdict::Undecided,
     }
 }
 
@@ -180,8 +180,8 @@ mod tests {
     fn a_claim_holds_only_beyond_all_spreads() {
         assert_eq!(compare(&[0.9, 0.92], &[0.5, 0.52], 0.1), Verdict::Holds);
         assert_eq!(compare(&[0.5, 0.52], &[0.9, 0.92], 0.1), Verdict::DoesNotHold);
-        assert_eq!(compare(&[0.9, 0.7], &[0.8, 0.6], 0.1), Verdict::Partly);
-        assert_eq!(compare(&[0.9, 0.92], &[0.85, 0.86], 0.1), Verdict::Partly);
+        assert_eq!(compare(&[0.9, 0.7], &[0.8, 0.6], 0.1), Verdict::Undecided);
+        assert_eq!(compare(&[0.9, 0.92], &[0.85, 0.86], 0.1), Verdict::Undecided);
         assert_eq!(compare(&[], &[0.8], 0.1), Verdict::NotTested);
     }
 
