@@ -8,9 +8,9 @@ fn git(arguments: &[&str]) -> Option<String> {
 }
 
 fn main() {
-    // Every source of the workspace, and where git keeps the current commit and what is staged.
+    // Every source of the workspace, and where git keeps the current commit.
     println!("cargo:rerun-if-changed=..");
-    for name in ["HEAD", "logs/HEAD", "index"] {
+    for name in ["HEAD", "logs/HEAD"] {
         if let Some(path) = git(&["rev-parse", "--git-path", name]) {
             println!("cargo:rerun-if-changed={path}");
         }
