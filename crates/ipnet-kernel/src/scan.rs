@@ -192,6 +192,15 @@ pub(crate) fn check(what: &'static str, found: usize, expected: usize) -> Result
     Err(Error::Shape { what, expected: format!("{expected} elements"), found: found.to_string() })
 }
 
+/// The lengths of `x`, `gain`, `bias` and `out` of a thermal pass.
+pub(crate) fn check_lengths(scan: &ThermalScan, [x, gain, bias, out]: [usize; 4]) -> Result<()> {
+    let shape = scan.shape();
+    check("x", x, shape.elements())?;
+    check("gain", gain, shape.channels)?;
+    check("bias", bias, shape.channels)?;
+    check("out", out, shape.elements())
+}
+
 /// What both backends hold of a LIF pass from rest: the setting, and the lengths of the buffers.
 pub(crate) fn check_lif(
     shape: ScanShape,
@@ -249,10 +258,7 @@ impl<E: Copy + PartialOrd + Into<f64>> ThermalForward<'_, E> {
     pub fn check(&self, scan: &ThermalScan) -> Result<()> {
         let shape = scan.shape();
         let state = scan.poles() * shape.neurons();
-        check("x", self.x.len(), shape.elements())?;
-        check("gain", self.gain.len(), shape.channels)?;
-        check("bias", self.bias.len(), shape.channels)?;
-        check("out", self.out.len(), shape.elements())?;
+        check_lengths(scan, [self.x.len(), self.gain.len(), self.bias.len(), self.out.len()])?;
         check_heat(self.heat, state)?;
         self.final_heat.as_ref().map_or(Ok(()), |heat| check("final_heat", heat.len(), state))
     }
@@ -266,10 +272,7 @@ impl<E: Copy + PartialOrd + Into<f64>> ThermalBackward<'_, E> {
     pub fn check(&self, scan: &ThermalScan) -> Result<()> {
         let shape = scan.shape();
         let state = scan.poles() * shape.neurons();
-        check("x", self.x.len(), shape.elements())?;
-        check("gain", self.gain.len(), shape.channels)?;
-        check("bias", self.bias.len(), shape.channels)?;
-        check("out", self.out.len(), shape.elements())?;
+        check_lengths(scan, [self.x.len(), self.gain.len(), self.bias.len(), self.out.len()])?;
         check("grad_out", self.grad_out.len(), shape.elements())?;
         check_heat(self.heat, state)?;
         if let Some(grad) = self.grad_final_heat {

@@ -24,9 +24,9 @@ pub(super) fn judge(report: &CognitionReport) -> Vec<Mark> {
     let mut marks = Vec::new();
     for (index, result) in report.studies.iter().enumerate() {
         let curve = |result: &StudyResult| result.model.curve.iter().map(|m| m.mean).collect::<Vec<f64>>();
-        let same = |other: &&StudyResult| other.task == result.task && curve(other) == curve(result);
+        let same = |other: &StudyResult| other.task == result.task && curve(other) == curve(result);
         // Two studies at one level share one curve: it is judged once.
-        if report.studies[..index].iter().find(same).is_none() {
+        if !report.studies[..index].iter().any(same) {
             marks.extend(of_result(result));
         }
     }

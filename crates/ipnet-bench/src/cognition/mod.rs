@@ -133,8 +133,7 @@ pub fn run(config: &CognitionConfig) -> Result<CognitionReport> {
         if study.task() == Task::NBack && !lstm.is_empty() {
             let rows: Vec<Vec<f64>> =
                 lstm.iter().map(|s| s.iter().map(nback::Score::accuracy).collect()).collect();
-            let left_out = result.held_out.then(|| result.study.level_point());
-            result.controls.push(Condition::new("lstm", None, means(&rows), &result.human, left_out));
+            result.controls.push(Condition::new("lstm", None, means(&rows), study));
         }
         report.studies.push(result);
     }
@@ -182,10 +181,8 @@ fn run_study(cohort: &Cohort<'_>, study: Study) -> StudyResult {
 
 /// As [`run_study`], at a level of `level_v` \[V\].
 fn run_at(cohort: &Cohort<'_>, study: Study, level_v: f64) -> StudyResult {
-    let human = study.human();
-    let level_point = (!study.trained_on()).then(|| study.level_point());
     let on = |name, cohort: &Cohort<'_>, level_v: f64| {
-        Condition::new(name, Some(level_v), means(&cohort.curves(study, level_v)), &human, level_point)
+        Condition::new(name, Some(level_v), means(&cohort.curves(study, level_v)), study)
     };
     let mut controls = vec![on(report::NO_REHEARSAL, &Cohort { rehearse: false, ..*cohort }, level_v)];
     for (name, forgetting) in stores(cohort.law) {
@@ -200,7 +197,7 @@ fn run_at(cohort: &Cohort<'_>, study: Study, level_v: f64) -> StudyResult {
         x: study.x(),
         model: on("model", cohort, level_v),
         controls,
-        human,
+        human: study.human(),
     }
 }
 

@@ -23,15 +23,9 @@ pub struct Condition {
 }
 
 impl Condition {
-    /// `left_out` is the point that does not count in the agreement.
-    pub(super) fn new(
-        name: &'static str,
-        level_v: Option<f64>,
-        curve: Vec<Mean>,
-        human: &[f64],
-        left_out: Option<usize>,
-    ) -> Self {
-        let pairs = curve.iter().map(|m| m.mean).zip(human.iter().copied()).enumerate();
+    pub(super) fn new(name: &'static str, level_v: Option<f64>, curve: Vec<Mean>, study: Study) -> Self {
+        let left_out = (!study.trained_on()).then(|| study.level_point());
+        let pairs = curve.iter().map(|m| m.mean).zip(study.human()).enumerate();
         let (model, human): (Vec<f64>, Vec<f64>) =
             pairs.filter(|(point, _)| Some(*point) != left_out).map(|(_, pair)| pair).unzip();
         Self { name, level_v, curve, agreement: agreement(&model, &human) }

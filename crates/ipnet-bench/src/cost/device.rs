@@ -49,6 +49,11 @@ impl PublishedPulse {
     }
 }
 
+/// The pulses that ratios are formed with: `own` and the published ones, at the rate `firing_rate`.
+pub fn pulse_energies(own: DeviceEnergy, firing_rate: f64) -> Vec<DeviceEnergy> {
+    std::iter::once(own).chain(published_pulses().map(|pulse| pulse.per_slot(firing_rate))).collect()
+}
+
 /// Published energies, from the highest to the lowest.
 pub fn published_pulses() -> [PublishedPulse; 4] {
     [

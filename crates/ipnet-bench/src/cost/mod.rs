@@ -33,7 +33,7 @@ pub use area::{
 pub use bill::{Bill, Placing, Store, bill};
 pub use camera::{PUBLISHED_CAMERAS, PublishedCamera, camera_table};
 pub use counter::{EnergyCounter, POWERCAP, Reading};
-pub use device::{DeviceEnergy, PublishedPulse, published_pulses};
+pub use device::{DeviceEnergy, PublishedPulse, published_pulses, pulse_energies};
 pub use measured::{Drive, LayerActivity, activity, activity_table, drive};
 pub use ratio::{
     ACCOUNTINGS, Accounting, PUBLISHED_3D_RATIO, PUBLISHED_LSTM_RATIO, Ratio, memory_energy_j, ratios,

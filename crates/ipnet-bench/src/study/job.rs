@@ -197,10 +197,12 @@ impl Job<'_> {
         self.identity_of(&self.about()?)
     }
 
-    /// Refuses a stored result of other settings.
-    fn expect(&self, result: &JobResult, identity: &str) -> Result<()> {
+    /// The result that `run` has of it; one of other settings is refused.
+    fn stored(&self, run: &RunDir) -> Result<Option<JobResult>> {
+        let Some(result) = run.job_result::<JobResult>(&self.id())? else { return Ok(None) };
+        let identity = self.identity()?;
         if result.identity == identity {
-            return Ok(());
+            return Ok(Some(result));
         }
         Err(Error::Checkpoint {
             expected: format!(
@@ -282,17 +284,17 @@ pub fn run_jobs(
         });
     }
     // What was made with other settings is refused before anything in the folder changes.
-    for job in jobs {
-        if let Some(result) = run.job_result::<JobResult>(&job.id())? {
-            job.expect(&result, &job.identity()?)?;
-        }
-    }
+    let stored = jobs.iter().map(|job| job.stored(run)).collect::<Result<Vec<_>>>()?;
     for job in jobs {
         job.device.keep(run)?;
     }
     let metrics = Mutex::new(run.metrics()?);
-    let results = in_parallel(effort.threads, jobs.len(), |index| {
-        finish(&jobs[index], run, &metrics, (progress, effort))
+    let results = in_parallel(effort.threads, jobs.len(), |index| match &stored[index] {
+        Some(result) => {
+            progress.skipped(&jobs[index].id(), jobs[index].config.epochs);
+            Ok(result.clone())
+        }
+        None => finish(&jobs[index], run, &metrics, (progress, effort)),
     })?;
     lock(&metrics).arrange(&jobs.iter().map(Job::id).collect::<Vec<_>>())?;
     Ok(results)
@@ -341,7 +343,7 @@ pub(super) fn in_parallel<T: Send>(
     Ok(results.iter_mut().filter_map(Option::take).collect())
 }
 
-/// The stored result of a job, or a new one, stored.
+/// A new result of a job, stored.
 fn finish(
     job: &Job<'_>,
     run: &RunDir,
@@ -351,11 +353,6 @@ fn finish(
     let progress = watched.0;
     let (id, about) = (job.id(), job.about()?);
     let identity = job.identity_of(&about)?;
-    if let Some(result) = run.job_result::<JobResult>(&id)? {
-        job.expect(&result, &identity)?;
-        progress.skipped(&id, job.config.epochs);
-        return Ok(result);
-    }
     let result = job.run(run, &about, identity, metrics, watched)?;
     run.finish_job(&id, &result)?;
     progress.finished(&id, &result);

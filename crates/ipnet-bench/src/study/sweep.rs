@@ -290,7 +290,9 @@ pub fn run_sweep(plan: &SweepRun) -> Result<Table> {
     };
     let jobs: Vec<Job<'_>> = sweep.jobs.iter().filter_map(find).collect();
     same_settings(sweep, &plan.out)?;
-    run.finish_job(SETTINGS, &Settings::of(sweep))?;
+    if !run.resumed() {
+        run.finish_job(SETTINGS, &Settings::of(sweep))?;
+    }
     let results = run_with_progress(&run, &jobs, &plan.effort)?;
     let found: Vec<Option<JobResult>> = results.into_iter().map(Some).collect();
     let table = write_tables(&run, sweep, &found)?;
@@ -317,7 +319,7 @@ pub fn sweep_tables(sweep: &Sweep, out: &Path) -> Result<[Table; 2]> {
     Ok([super::sweep_table::networks(sweep, &found)?, super::sweep_table::jobs(sweep, &found)?])
 }
 
-/// What all jobs of a sweep share, kept beside their results.
+/// What all jobs of a sweep share, kept beside their results from the run's beginning.
 #[derive(PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Settings {

@@ -13,7 +13,7 @@ mod variant;
 pub use lif::{LifVariant, compile_lif};
 pub use variant::{Variant, compile, every_variant};
 
-use crate::scan::{check, check_heat};
+use crate::scan::{check, check_heat, check_lengths};
 use crate::{Error, Result, ScanBackend, ScanShape, ThermalBackward, ThermalForward, ThermalScan};
 use cudarc::driver::{
     CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStream, DeviceRepr, DriverError, LaunchConfig,
@@ -192,15 +192,11 @@ impl CudaBackend {
         out: &mut CudaSlice<E>,
         final_heat: &mut CudaSlice<f32>,
     ) -> Result<()> {
-        let shape = scan.shape();
-        let state = scan.poles() * shape.neurons();
-        check("x", x.len(), shape.elements())?;
-        check("gain", gain.len(), shape.channels)?;
-        check("bias", bias.len(), shape.channels)?;
+        let state = scan.poles() * scan.shape().neurons();
+        check_lengths(scan, [x.len(), gain.len(), bias.len(), out.len()])?;
         check("heat", heat.len(), state)?;
-        check("out", out.len(), shape.elements())?;
         check("final_heat", final_heat.len(), state)?;
-        if shape.neurons() == 0 {
+        if scan.shape().neurons() == 0 {
             return Ok(());
         }
         let variant = Variant::of(scan, E::BF16);

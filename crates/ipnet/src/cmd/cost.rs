@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use ipnet_bench::cost::{
     AreaTechnology, DeviceEnergy, PUBLISHED_3D_RATIO, PUBLISHED_AREAS, PUBLISHED_LSTM_RATIO, Technology,
-    area_table, energy_table, placed, published_pulses, ratio_table, ratios,
+    area_table, energy_table, placed, pulse_energies, ratio_table, ratios,
 };
 use ipnet_device::{DeviceSet, preset_names};
 use ipnet_zoo::{InputShape, Memory, NetSpec, Network, OpCounts, Placement, TemporalNet};
@@ -141,9 +141,7 @@ impl Cost {
 
     fn ratios(&self) -> Result<()> {
         let Billed { technology, own, ip, lstm, parallel, .. } = self.bill()?;
-        let pulses: Vec<DeviceEnergy> = std::iter::once(own)
-            .chain(published_pulses().iter().map(|pulse| pulse.per_slot(self.firing)))
-            .collect();
+        let pulses = pulse_energies(own, self.firing);
         let all = [("lstm", &lstm), ("3d", &parallel)]
             .map(|(name, other)| (name, ratios(other, &ip, &technology, &pulses)));
         super::print_table(&ratio_table(&all)?, self.json);

@@ -135,10 +135,12 @@ fn compare(better: &[f64], other: &[f64], half_width: f64) -> Verdict {
         return Verdict::NotTested;
     };
     let margin = (sd_a + sd_b).max(half_width);
-    match () {
-        () if a - b > margin => Verdict::Holds,
-        () if b - a > margin => Verdict::DoesNotHold,
-        () => Verdict::Undecided,
+    if a - b > margin {
+        Verdict::Holds
+    } else if b - a > margin {
+        Verdict::DoesNotHold
+    } else {
+        Verdict::Undecided
     }
 }
 

@@ -6,7 +6,7 @@ use crate::Result;
 use crate::cost::{
     AreaTechnology, CLAIMED_AREA, DeviceEnergy, PUBLISHED_3D_RATIO, PUBLISHED_LIF_AREA, PUBLISHED_LSTM_RATIO,
     Placing, Ratio, Store, Technology, WIRING, activity, activity_table, area_table, bill, camera_table,
-    drive, energy_table, placed, published_pulses, ratio_table, ratios,
+    drive, energy_table, placed, pulse_energies, ratio_table, ratios,
 };
 use crate::report::{Claim, Section, Verdict};
 use crate::study::{JobDevice, job_id};
@@ -95,8 +95,7 @@ pub(super) fn section(
         ),
         energy_table(&networks, &technology, &own)?,
     )?];
-    let pulses: Vec<DeviceEnergy> =
-        std::iter::once(own).chain(published_pulses().iter().map(|pulse| pulse.per_slot(firing))).collect();
+    let pulses = pulse_energies(own, firing);
     let mut claims = Vec::new();
     if let Some(ip) = ip {
         let rivals = PUBLISHED.iter().filter_map(|&(name, published)| {
