@@ -1,11 +1,16 @@
 //! The product behind [`super::conv_time`] for AVX2 + FMA: `y[o] = bias[o] + sum_{u, i} w[o, u, i] x_u[i]`, one plane `x_u[i]`
 //! for each offset in time and input channel.
 //!
-//! Design decision: the register tile is that of `winograd`'s products. Four panels of 24 pixels of all planes are copied
+//! Design decision: the register tile is four channels by three vectors of pixels. Four panels of 24 pixels of all planes are copied
 //! to lie together first: planes are powers of two apart, and would push each other out of the cache.
 
+use std::arch::x86_64::*;
+
 use super::scratch::with_scratch;
-use super::winograd::{LANES, TILE_CHANNELS, product_panel};
+use super::winograd::LANES;
+
+/// Output channels of the register tile.
+const TILE_CHANNELS: usize = 4;
 
 /// Pixels of a panel.
 const PANEL: usize = 3 * LANES;
@@ -81,4 +86,42 @@ pub(crate) fn correlate(
             }
         }
     });
+}
+
+/// `m [4][8 P] = w [I][4] . v [I][8 P]`, rows of `v` and `m` `width` apart.
+///
+/// # Safety
+/// AVX2 and FMA; the addresses of the product must lie in the memory that the pointers may be used for.
+#[target_feature(enable = "avx2,fma")]
+unsafe fn product_panel<const P: usize>(
+    mut w: *const f32,
+    mut v: *const f32,
+    m: *mut f32,
+    c_in: usize,
+    width: usize,
+) {
+    let mut sums = [[_mm256_setzero_ps(); P]; TILE_CHANNELS];
+    for _ in 0..c_in {
+        // SAFETY: the caller vouches for these addresses; the last steps end at most one past the end.
+        unsafe {
+            let mut pixels = [_mm256_setzero_ps(); P];
+            for (p, pixels) in pixels.iter_mut().enumerate() {
+                *pixels = _mm256_loadu_ps(v.add(p * LANES));
+            }
+            for (o, sums) in sums.iter_mut().enumerate() {
+                let weight = _mm256_broadcast_ss(&*w.add(o));
+                for (sum, pixels) in sums.iter_mut().zip(pixels) {
+                    *sum = _mm256_fmadd_ps(pixels, weight, *sum);
+                }
+            }
+            w = w.add(TILE_CHANNELS);
+            v = v.wrapping_add(width);
+        }
+    }
+    for (o, sums) in sums.into_iter().enumerate() {
+        for (p, sum) in sums.into_iter().enumerate() {
+            // SAFETY: as above.
+            unsafe { _mm256_storeu_ps(m.add(o * width + p * LANES), sum) };
+        }
+    }
 }

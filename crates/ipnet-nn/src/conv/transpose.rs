@@ -1,4 +1,4 @@
-//! Transposed blocks of channels for AVX2: from plane after plane to pixel after pixel.
+//! Transposed blocks of channels for AVX2: from plane after plane to pixel after pixel, and back.
 
 use std::arch::x86_64::*;
 
@@ -16,11 +16,11 @@ pub(super) unsafe fn by_pixel(
     to: &mut [f32],
     width: usize,
 ) {
-    let whole = [channels, pixels].map(|len| len - len % LANES);
     assert!(channels <= width && pixels * width <= to.len());
     assert!(channels == 0 || (channels - 1) * plane + pixels <= planes.len());
-    for k in (0..whole[0]).step_by(LANES) {
-        for p in (0..whole[1]).step_by(LANES) {
+    let in_blocks = if pixels < LANES { 0 } else { channels - channels % LANES };
+    for k in (0..in_blocks).step_by(LANES) {
+        for p in starts(pixels) {
             // SAFETY: channels `k..k + 8` and pixels `p..p + 8` lie in both by the assertions.
             unsafe {
                 let block = transpose(planes.as_ptr().add(k * plane + p), plane);
@@ -30,11 +30,43 @@ pub(super) unsafe fn by_pixel(
             }
         }
     }
-    for k in 0..channels {
-        for p in if k < whole[0] { whole[1] } else { 0 }..pixels {
+    for k in in_blocks..channels {
+        for p in 0..pixels {
             to[p * width + k] = planes[k * plane + p];
         }
     }
+}
+
+/// The way back from vectors of eight channels: `planes[k * plane + p] = pixels[8 p + k]` for `channels` of them.
+///
+/// # Safety
+/// AVX2.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn by_plane(pixels: &[f32], planes: &mut [f32], plane: usize, channels: usize) {
+    let count = pixels.len() / LANES;
+    assert!(channels <= LANES && (channels == 0 || (channels - 1) * plane + count <= planes.len()));
+    if count < LANES {
+        for k in 0..channels {
+            for p in 0..count {
+                planes[k * plane + p] = pixels[p * LANES + k];
+            }
+        }
+        return;
+    }
+    for p in starts(count) {
+        // SAFETY: pixels `p..p + 8` lie in both by the assertion.
+        unsafe {
+            let block = transpose(pixels.as_ptr().add(p * LANES), LANES);
+            for (k, row) in block.into_iter().enumerate().take(channels) {
+                _mm256_storeu_ps(planes.as_mut_ptr().add(k * plane + p), row);
+            }
+        }
+    }
+}
+
+/// First pixels of blocks of eight that cover `count >= 8` pixels; the last may lie over the one before.
+fn starts(count: usize) -> impl Iterator<Item = usize> {
+    (0..count).step_by(LANES).map(move |p| p.min(count - LANES))
 }
 
 /// Eight rows of eight, `stride` apart, transposed.
@@ -76,8 +108,15 @@ mod tests {
             eprintln!("skipped: this processor has no AVX2 and FMA");
             return;
         }
-        for [channels, pixels, plane, width] in [[8, 8, 8, 8], [17, 29, 31, 24], [3, 5, 9, 4], [16, 7, 7, 16]]
-        {
+        for [channels, pixels, plane, width] in [
+            [8, 8, 8, 8],
+            [8, 21, 22, 8],
+            [5, 13, 13, 8],
+            [8, 3, 4, 8],
+            [17, 29, 31, 24],
+            [3, 5, 9, 4],
+            [16, 7, 7, 16],
+        ] {
             let planes: Vec<f32> = (0..channels * plane).map(|i| i as f32).collect();
             let mut to = vec![-1.0; pixels * width];
             // SAFETY: AVX2 was found above.
@@ -86,6 +125,15 @@ mod tests {
                 let (p, k) = (at / width, at % width);
                 let expected = if k < channels { (k * plane + p) as f32 } else { -1.0 };
                 assert_eq!(*value, expected, "pixel {p} of channel {k} of {channels}");
+            }
+            if width == LANES {
+                let mut back = vec![-1.0; channels * plane];
+                // SAFETY: as above.
+                unsafe { by_plane(&to, &mut back, plane, channels) };
+                for (at, value) in back.iter().enumerate() {
+                    let expected = if at % plane < pixels { at as f32 } else { -1.0 };
+                    assert_eq!(*value, expected, "pixel {} of plane {}", at % plane, at / plane);
+                }
             }
         }
     }
