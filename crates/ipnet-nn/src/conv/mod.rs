@@ -14,8 +14,6 @@ mod direct;
 mod im2col;
 mod method;
 mod scratch;
-#[cfg(target_arch = "x86_64")]
-mod taps;
 mod time;
 #[cfg(target_arch = "x86_64")]
 mod transpose;

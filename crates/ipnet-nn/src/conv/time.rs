@@ -2,16 +2,15 @@
 //!
 //! `y[t, b, o, :] = bias[o] + sum_u w[o, :, u] . x[t + u - k/2, b, :, :]`.
 //!
-//! Design decision: `y` and `dx` of a sample are one product of the weight, `[O, taps C]`, with the samples that it reads,
-//! panel by panel of 24 pixels that are copied together first (`taps`); without AVX2, and for `dw`, one product for each
-//! offset `u`, `[O, C] x [C, space]`, that adds up in place.
+//! Design decision: three taps are computed where the processor has AVX2 by minimal filtering (`winograd`); everything
+//! else is one product for each offset `u`, `[O, C] x [C, space]`, that adds up in place.
 
 use candle_core::Tensor;
 use rayon::prelude::*;
 
 use super::backward_bias;
 #[cfg(target_arch = "x86_64")]
-use super::taps;
+use super::winograd::OverTime;
 use crate::autograd::{operand, record2, record3, view};
 use crate::error::{Error, Result};
 use crate::matmul::{Mat, matmul};
@@ -38,6 +37,13 @@ impl Extent {
             let source = (t + shift).checked_sub(self.k / 2).filter(|&source| source < self.steps)?;
             Some((u, source * self.batch + b))
         })
+    }
+
+    /// Itself, for `winograd`, if it handles it.
+    #[cfg(target_arch = "x86_64")]
+    fn filtered(&self) -> Option<OverTime> {
+        let Self { steps, batch, c_in, c_out, k, space } = *self;
+        Some(OverTime { steps, batch, space, c_in, c_out }).filter(|over_time| over_time.applies(k))
     }
 
     /// The matrix `w[:, :, u]`, `[O, C]`.
@@ -87,13 +93,11 @@ pub fn conv_time(x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Result<Tensor
 }
 
 fn forward(e: &Extent, x: &[f32], w: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
-    let mut y = vec![0.0; e.steps * e.batch * e.c_out * e.space];
     #[cfg(target_arch = "x86_64")]
-    if taps::applies() {
-        let packed = taps::pack([e.c_out, e.k, e.c_in], |o, u, i| w[(o * e.c_in + i) * e.k + u]);
-        correlate(e, [e.c_in, e.c_out], x, &packed, bias, false, &mut y);
-        return y;
+    if let Some(filtered) = e.filtered() {
+        return filtered.correlate(x, |o, i, u| w[(o * e.c_in + i) * e.k + u], bias);
     }
+    let mut y = vec![0.0; e.steps * e.batch * e.c_out * e.space];
     let x_sample = e.c_in * e.space;
     y.par_chunks_mut(e.c_out * e.space).enumerate().for_each(|(sample, y)| {
         if let Some(bias) = bias {
@@ -110,13 +114,12 @@ fn forward(e: &Extent, x: &[f32], w: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
 }
 
 fn backward_x(e: &Extent, w: &[f32], dy: &[f32]) -> Vec<f32> {
-    let mut dx = vec![0.0; e.steps * e.batch * e.c_in * e.space];
     #[cfg(target_arch = "x86_64")]
-    if taps::applies() {
-        let packed = taps::pack([e.c_in, e.k, e.c_out], |i, u, o| w[(o * e.c_in + i) * e.k + u]);
-        correlate(e, [e.c_out, e.c_in], dy, &packed, None, true, &mut dx);
-        return dx;
+    if let Some(filtered) = e.filtered() {
+        let turned = |i: usize, o: usize, u: usize| w[(o * e.c_in + i) * e.k + e.k - 1 - u];
+        return filtered.adjoint().correlate(dy, turned, None);
     }
+    let mut dx = vec![0.0; e.steps * e.batch * e.c_in * e.space];
     let y_sample = e.c_out * e.space;
     dx.par_chunks_mut(e.c_in * e.space).enumerate().for_each(|(sample, dx)| {
         for (u, source) in e.taps(sample, true) {
@@ -127,25 +130,11 @@ fn backward_x(e: &Extent, w: &[f32], dy: &[f32]) -> Vec<f32> {
     dx
 }
 
-/// `y [T, B, M, ..]` of `x [T, B, K, ..]` by `taps`.
-#[cfg(target_arch = "x86_64")]
-fn correlate(
-    e: &Extent,
-    [c_in, c_out]: [usize; 2],
-    x: &[f32],
-    packed: &[f32],
-    bias: Option<&[f32]>,
-    mirrored: bool,
-    y: &mut [f32],
-) {
-    let x_sample = c_in * e.space;
-    y.par_chunks_mut(c_out * e.space).enumerate().for_each(|(sample, y)| {
-        let taps = e.taps(sample, mirrored).map(|(u, at)| (u, &x[at * x_sample..(at + 1) * x_sample]));
-        taps::correlate(y, [c_out, e.k, c_in], taps.collect::<Vec<_>>().as_slice(), packed, bias);
-    });
-}
-
 fn backward_w(e: &Extent, x: &[f32], dy: &[f32]) -> Vec<f32> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(filtered) = e.filtered() {
+        return filtered.backward_w(x, dy);
+    }
     let (x_sample, y_sample) = (e.c_in * e.space, e.c_out * e.space);
     // Summed as [k, O, C], so that each offset is a plain matrix, then put in the weight's order.
     let by_offset = parallel::sum_over(e.steps * e.batch, e.k * e.c_out * e.c_in, |sample, dw| {

@@ -174,8 +174,17 @@ fn ema_decays_per_channel() {
 /// `y[t, b, o, :] = bias[o] + sum_{i, u} w[o, i, u] x[t + u - k/2, b, i, :]`.
 #[test]
 fn conv_time_reads_neighbouring_steps() {
-    for (steps, k) in [(4, 3), (2, 5), (3, 1)] {
-        let (batch, c, o, space) = (2, 3, 2, 4);
+    // The last four have channels enough for minimal filtering; of whole and cut tiles, vectors and panels.
+    for (steps, k, c, o, [h, w]) in [
+        (4, 3, 3, 2, [2, 2]),
+        (2, 5, 3, 2, [2, 2]),
+        (3, 1, 3, 2, [2, 2]),
+        (4, 3, 8, 16, [2, 4]),
+        (5, 3, 9, 10, [1, 5]),
+        (1, 3, 8, 8, [7, 7]),
+        (9, 3, 17, 8, [1, 1]),
+    ] {
+        let (batch, space) = (2, h * w);
         let reference = |p: &[Vec<f64>]| -> Vec<f64> {
             let mut y = vec![0.0; steps * batch * o * space];
             for (at, y) in y.iter_mut().enumerate() {
@@ -192,19 +201,19 @@ fn conv_time_reads_neighbouring_steps() {
             y
         };
         let inputs = [
-            Array::normal("time/x", &[steps, batch, c, 2, 2]),
+            Array::normal("time/x", &[steps, batch, c, h, w]),
             Array::normal("time/w", &[o, c, k]),
             Array::normal("time/b", &[o]),
         ];
         check(
-            &format!("conv_time {steps} {k}"),
+            &format!("conv_time {steps} {k} {c} {o}"),
             &inputs,
             1e-5,
             |t| conv_time(&t[0], &t[1], Some(&t[2])).unwrap(),
             reference,
         );
         check(
-            &format!("conv_time {steps} {k}, no bias"),
+            &format!("conv_time {steps} {k} {c} {o}, no bias"),
             &inputs[..2],
             1e-5,
             |t| conv_time(&t[0], &t[1], None).unwrap(),

@@ -13,6 +13,7 @@
 //! in part empty. Tiles run through in bands, so that the transformed band stays in the second-level cache. An infinity
 //! makes NaN of its whole tile. Parts and sums are as in `direct`.
 
+mod over_time;
 mod points;
 mod product;
 mod transform;
@@ -20,6 +21,7 @@ mod weight_gradient;
 
 use super::Geometry;
 use super::scratch::with_scratch;
+pub(crate) use over_time::OverTime;
 use product::product;
 use transform::{pixels, store, transform_input, transform_output};
 pub(crate) use weight_gradient::{finish_backward_w, sample_backward_w, sums_len};
@@ -84,7 +86,7 @@ impl Tiling {
     }
 }
 
-/// Channels of tiles transformed, `[36][ceil(C / 8)][tiles][8]`, missing channels zero.
+/// Channels of tiles transformed, `[frequencies][ceil(C / 8)][tiles][8]`, missing channels zero.
 #[derive(Clone, Copy)]
 struct Spectrum {
     /// Vectors of channels.
@@ -108,26 +110,26 @@ impl Spectrum {
         self.blocks * self.block() + 2 * LANES
     }
 
-    fn len(&self) -> usize {
-        FREQUENCIES * self.stride()
+    fn len(&self, frequencies: usize) -> usize {
+        frequencies * self.stride()
     }
 }
 
-/// Place of `(k, o, i)` in a weight transformed, `[36][ceil(O / 8)][I, padded to whole vectors][8]`.
+/// Place of `(k, o, i)` in a weight transformed, `[frequencies][ceil(O / 8)][I, padded to whole vectors][8]`.
 fn weight_at([c_out, c_in]: [usize; 2], k: usize, o: usize, i: usize) -> usize {
     let (blocks, inputs) = (c_out.div_ceil(LANES), c_in.next_multiple_of(LANES));
     ((k * blocks + o / LANES) * inputs + i) * LANES + o % LANES
 }
 
-/// Elements of a weight transformed.
-fn weight_len([c_out, c_in]: [usize; 2]) -> usize {
-    FREQUENCIES * c_out.next_multiple_of(LANES) * c_in.next_multiple_of(LANES)
+/// Elements of one frequency of a weight transformed.
+fn weight_stride(channels: [usize; 2]) -> usize {
+    channels.map(|count| count.next_multiple_of(LANES)).iter().product()
 }
 
 /// The weight `U` of `w[o, i, tap] = at(o, i, tap)`, in the order of [`weight_at`], missing channels zero.
 pub(crate) fn pack(c_out: usize, c_in: usize, at: impl Fn(usize, usize, usize) -> f32) -> Vec<f32> {
     let channels = [c_out, c_in];
-    let mut packed = vec![0.0; weight_len(channels)];
+    let mut packed = vec![0.0; FREQUENCIES * weight_stride(channels)];
     for o in 0..c_out {
         for i in 0..c_in {
             let taps = |v: usize| std::array::from_fn(|u| f64::from(at(o, i, 3 * u + v)));
@@ -157,23 +159,21 @@ pub(crate) fn correlate(
     let c_in = extent[0];
     let tiling = Tiling::new(h, w);
     let largest = tiling.band * tiling.columns;
-    let [v_len, m_len] = [c_in, c_out].map(|channels| Spectrum::new(channels, largest).len());
+    let [v_len, m_len] = [c_in, c_out].map(|channels| Spectrum::new(channels, largest).len(FREQUENCIES));
     with_scratch(tiling.pixels_len() + v_len + m_len, |scratch| {
         let (lines, rest) = scratch.split_at_mut(tiling.pixels_len());
         let (v, m) = rest.split_at_mut(v_len);
         for (first, rows) in tiling.bands() {
             let [of_v, of_m] = [c_in, c_out].map(|channels| Spectrum::new(channels, rows * tiling.columns));
             spectrum_of_input(&tiling, (first, rows), x, extent, padding, lines, v);
-            for (k, weights) in packed.chunks_exact(packed.len() / FREQUENCIES).enumerate() {
+            for (k, weights) in packed.chunks_exact(weight_stride([c_out, c_in])).enumerate() {
                 let (v, m) = (&v[k * of_v.stride()..], &mut m[k * of_m.stride()..]);
                 // SAFETY: `applies` found AVX2 and FMA before this module was entered.
                 unsafe { product(weights, v, of_v, m, of_m) };
             }
             for block in 0..of_m.blocks {
                 let channels = LANES.min(c_out - block * LANES);
-                let start: [f32; LANES] = std::array::from_fn(|lane| {
-                    bias.filter(|_| lane < channels).map_or(0.0, |bias| bias[block * LANES + lane])
-                });
+                let start = start_of(bias, block);
                 let planes = &mut y[block * LANES * h * w..];
                 for r in 0..rows {
                     let row = TILE * (first + r);
@@ -185,6 +185,11 @@ pub(crate) fn correlate(
             }
         }
     });
+}
+
+/// The bias of the `block`-th eight channels.
+fn start_of(bias: Option<&[f32]>, block: usize) -> [f32; LANES] {
+    std::array::from_fn(|lane| bias.and_then(|bias| bias.get(block * LANES + lane)).copied().unwrap_or(0.0))
 }
 
 /// `V` of rows `first..first + rows` of tiles.

@@ -10,19 +10,19 @@ use super::super::scratch::with_scratch;
 use super::product::outer_product;
 use super::transform::{pixels, transform_gradient};
 use super::{
-    FREQUENCIES, LANES, SIDE, Spectrum, TILE, Tiling, points, spectrum_of_input, weight_at, weight_len,
+    FREQUENCIES, LANES, SIDE, Spectrum, TILE, Tiling, points, spectrum_of_input, weight_at, weight_stride,
 };
 
 /// Elements of the sums that [`sample_backward_w`] adds to: `dU` in the order of a weight transformed.
 pub(crate) fn sums_len(g: &Geometry) -> usize {
-    weight_len([g.c_out, g.c_in])
+    FREQUENCIES * weight_stride([g.c_out, g.c_in])
 }
 
 /// Adds one sample's part of `dU` to `sums`.
 pub(crate) fn sample_backward_w(g: &Geometry, x: &[f32], dy: &[f32], sums: &mut [f32]) {
     let tiling = Tiling::new(g.h_out, g.w_out);
     let largest = tiling.band * tiling.columns;
-    let [v_len, m_len] = [g.c_in, g.c_out].map(|channels| Spectrum::new(channels, largest).len());
+    let [v_len, m_len] = [g.c_in, g.c_out].map(|channels| Spectrum::new(channels, largest).len(FREQUENCIES));
     with_scratch(tiling.pixels_len() + v_len + m_len, |scratch| {
         let (lines, rest) = scratch.split_at_mut(tiling.pixels_len());
         let (v, m) = rest.split_at_mut(v_len);
@@ -31,7 +31,7 @@ pub(crate) fn sample_backward_w(g: &Geometry, x: &[f32], dy: &[f32], sums: &mut 
             spectrum_of_input(&tiling, (first, rows), x, [g.c_in, g.h_in, g.w_in], g.padding, lines, v);
             spectrum_of_gradient(g, &tiling, (first, rows), dy, lines, m);
             let [of_v, of_m] = spectra;
-            for (k, sums) in sums.chunks_exact_mut(sums_len(g) / FREQUENCIES).enumerate() {
+            for (k, sums) in sums.chunks_exact_mut(weight_stride([g.c_out, g.c_in])).enumerate() {
                 let (m, v) = (&m[k * of_m.stride()..], &v[k * of_v.stride()..]);
                 // SAFETY: `applies` found AVX2 and FMA.
                 unsafe { outer_product(m, of_m, v, of_v, sums) };

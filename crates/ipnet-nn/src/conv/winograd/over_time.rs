@@ -1,0 +1,263 @@
+//! Convolution over time alone, three taps with "same" zero padding, by minimal filtering F(4, 3): 6 products where the
+//! direct sum needs 12. A tile is one pixel of four frames.
+//!
+//! Design decision: a part of the work is four frames of one element of the batch, its six input frames read panel by panel
+//! of pixels, so that a panel of all channels stays in the second-level cache.
+
+use std::arch::x86_64::*;
+
+use rayon::prelude::*;
+
+use super::super::scratch::with_scratch;
+use super::super::transpose::{by_pixel, by_plane};
+use super::product::{outer_product, product};
+use super::{LANES, SIDE, Spectrum, TILE, points, start_of, weight_at, weight_stride};
+use crate::parallel;
+
+/// Pixels of a panel: whole cache lines, and eight register tiles of the product.
+const PANEL: usize = 48;
+
+/// A convolution over time that this module handles.
+#[derive(Clone, Copy)]
+pub(crate) struct OverTime {
+    pub steps: usize,
+    pub batch: usize,
+    /// Pixels of a plane.
+    pub space: usize,
+    pub c_in: usize,
+    pub c_out: usize,
+}
+
+impl OverTime {
+    /// Whether this module handles a kernel of `k` taps on this machine: channels enough to pay for the transforms.
+    pub(crate) fn applies(&self, k: usize) -> bool {
+        k == 3
+            && self.c_in >= LANES
+            && self.c_out >= LANES
+            && is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+    }
+
+    /// The convolution of the gradient, from the result's channels to the input's.
+    pub(crate) fn adjoint(self) -> Self {
+        Self { c_in: self.c_out, c_out: self.c_in, ..self }
+    }
+
+    /// `y [T, B, O, space]` of `x [T, B, C, space]` with the weight `at(o, i, u)`.
+    pub(crate) fn correlate(
+        &self,
+        x: &[f32],
+        at: impl Fn(usize, usize, usize) -> f32,
+        bias: Option<&[f32]>,
+    ) -> Vec<f32> {
+        let packed = self.pack(at);
+        let mut y = vec![0.0; self.steps * self.batch * self.c_out * self.space];
+        let mut parts: Vec<Vec<&mut [f32]>> = Vec::new();
+        parts.resize_with(self.parts(), Vec::new);
+        for (sample, y) in y.chunks_exact_mut(self.c_out * self.space).enumerate() {
+            let (t, b) = (sample / self.batch, sample % self.batch);
+            parts[t / TILE * self.batch + b].push(y);
+        }
+        parts.into_par_iter().enumerate().for_each(|(part, mut y)| {
+            let frames = self.frames(x, self.c_in, part, 1);
+            self.part(&frames, &packed, bias, &mut y);
+        });
+        y
+    }
+
+    /// `dw [O, C, 3]` of `x` and the result's gradient `dy`.
+    pub(crate) fn backward_w(&self, x: &[f32], dy: &[f32]) -> Vec<f32> {
+        let channels = [self.c_out, self.c_in];
+        let stride = weight_stride(channels);
+        let [of_v, of_m] = [self.c_in, self.c_out].map(|channels| Spectrum::new(channels, PANEL));
+        let sums = parallel::sum_over(self.parts(), SIDE * stride, |part, sums| {
+            let x: [_; SIDE] = self.frames(x, self.c_in, part, 1);
+            let dy: [_; TILE] = self.frames(dy, self.c_out, part, 0);
+            with_scratch(SIDE * PANEL * LANES + of_v.len(SIDE) + of_m.len(SIDE), |scratch| {
+                let (lines, rest) = scratch.split_at_mut(SIDE * PANEL * LANES);
+                let (v, m) = rest.split_at_mut(of_v.len(SIDE));
+                for (start, width) in self.panels() {
+                    let of_v = self.spectrum(&x, self.c_in, (start, width), points_of_input, lines, v);
+                    let of_m = self.spectrum(&dy, self.c_out, (start, width), points_of_gradient, lines, m);
+                    for (k, sums) in sums.chunks_exact_mut(stride).enumerate() {
+                        let (m, v) = (&m[k * of_m.stride()..], &v[k * of_v.stride()..]);
+                        // SAFETY: `applies` found AVX2 and FMA.
+                        unsafe { outer_product(m, of_m, v, of_v, sums) };
+                    }
+                }
+            });
+        });
+        let mut dw = vec![0.0; self.c_out * self.c_in * 3];
+        for (row, dw) in dw.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+            let (o, i) = (row / self.c_in, row % self.c_in);
+            let of_u = std::array::from_fn(|k| f64::from(sums[k * stride + weight_at(channels, 0, o, i)]));
+            *dw = points::to_weight(of_u).map(|dw| dw as f32);
+        }
+        dw
+    }
+
+    /// The weight `U`, in the order of [`weight_at`].
+    fn pack(&self, at: impl Fn(usize, usize, usize) -> f32) -> Vec<f32> {
+        let channels = [self.c_out, self.c_in];
+        let mut packed = vec![0.0; SIDE * weight_stride(channels)];
+        for o in 0..self.c_out {
+            for i in 0..self.c_in {
+                let taps = std::array::from_fn(|u| f64::from(at(o, i, u)));
+                for (k, u) in points::of_weight(taps).into_iter().enumerate() {
+                    packed[weight_at(channels, k, o, i)] = u as f32;
+                }
+            }
+        }
+        packed
+    }
+
+    /// Groups of four frames of one element of the batch.
+    fn parts(&self) -> usize {
+        self.steps.div_ceil(TILE) * self.batch
+    }
+
+    /// First pixel and pixels of each panel.
+    fn panels(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let space = self.space;
+        (0..space).step_by(PANEL).map(move |start| (start, PANEL.min(space - start)))
+    }
+
+    /// The `N` frames of `x [T, B, channels, space]` from the first of `part` on, or from `before` before it.
+    fn frames<'a, const N: usize>(
+        &self,
+        x: &'a [f32],
+        channels: usize,
+        part: usize,
+        before: usize,
+    ) -> [Option<&'a [f32]>; N] {
+        let (first, b) = (part / self.batch * TILE, part % self.batch);
+        let sample = channels * self.space;
+        std::array::from_fn(|frame| {
+            let t = (first + frame).checked_sub(before).filter(|&t| t < self.steps)?;
+            Some(&x[(t * self.batch + b) * sample..][..sample])
+        })
+    }
+
+    /// Up to four frames `y [O, space]` of six frames of `x`.
+    fn part(&self, x: &[Option<&[f32]>; SIDE], packed: &[f32], bias: Option<&[f32]>, y: &mut [&mut [f32]]) {
+        let [v_len, m_len] = [self.c_in, self.c_out].map(|channels| Spectrum::new(channels, PANEL).len(SIDE));
+        with_scratch(SIDE * PANEL * LANES + v_len + m_len, |scratch| {
+            let (lines, rest) = scratch.split_at_mut(SIDE * PANEL * LANES);
+            let (v, m) = rest.split_at_mut(v_len);
+            for (start, width) in self.panels() {
+                let of_v = self.spectrum(x, self.c_in, (start, width), points_of_input, lines, v);
+                let of_m = Spectrum::new(self.c_out, width);
+                for (k, weights) in packed.chunks_exact(weight_stride([self.c_out, self.c_in])).enumerate() {
+                    let (v, m) = (&v[k * of_v.stride()..], &mut m[k * of_m.stride()..]);
+                    // SAFETY: `applies` found AVX2 and FMA.
+                    unsafe { product(weights, v, of_v, m, of_m) };
+                }
+                for block in 0..of_m.blocks {
+                    let (channels, first) =
+                        (LANES.min(self.c_out - block * LANES), block * LANES * self.space);
+                    let m = &m[block * of_m.block()..];
+                    // SAFETY: as above.
+                    unsafe { to_frames(m, of_m.stride(), width, lines, &start_of(bias, block)) };
+                    for (y, line) in y.iter_mut().zip(lines.chunks_exact(PANEL * LANES)) {
+                        let planes = &mut y[first + start..];
+                        // SAFETY: as above.
+                        unsafe { by_plane(&line[..width * LANES], planes, self.space, channels) };
+                    }
+                }
+            }
+        });
+    }
+
+    /// The frames' pixels `start..start + width` of all channels, transformed: frequency `k` to `to[k * stride ..]`.
+    fn spectrum<const N: usize>(
+        &self,
+        frames: &[Option<&[f32]>; N],
+        channels: usize,
+        (start, width): (usize, usize),
+        transform: unsafe fn(&[f32], usize, &mut [f32], usize),
+        lines: &mut [f32],
+        to: &mut [f32],
+    ) -> Spectrum {
+        let spectrum = Spectrum::new(channels, width);
+        for block in 0..spectrum.blocks {
+            let channels = LANES.min(channels - block * LANES);
+            for (frame, line) in frames.iter().zip(lines.chunks_exact_mut(PANEL * LANES)) {
+                let line = &mut line[..width * LANES];
+                if frame.is_none() || channels < LANES {
+                    line.fill(0.0);
+                }
+                if let Some(frame) = frame {
+                    let from = &frame[block * LANES * self.space + start..];
+                    // SAFETY: `applies` found AVX2 and FMA.
+                    unsafe { by_pixel(from, self.space, [channels, width], line, LANES) };
+                }
+            }
+            // SAFETY: as above.
+            unsafe { transform(lines, width, &mut to[block * spectrum.block()..], spectrum.stride()) };
+        }
+        spectrum
+    }
+}
+
+/// `B^T d` of `width` pixels of six lines `[6][PANEL][8]`: frequency `k` of pixel `p` goes to `v[k * stride + 8 p ..]`.
+///
+/// # Safety
+/// AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+unsafe fn points_of_input(lines: &[f32], width: usize, v: &mut [f32], stride: usize) {
+    assert!(width <= PANEL && lines.len() >= SIDE * PANEL * LANES);
+    assert!(v.len() >= (SIDE - 1) * stride + width * LANES);
+    for p in (0..width * LANES).step_by(LANES) {
+        // SAFETY: the assertions above.
+        let frames = std::array::from_fn(|frame| unsafe {
+            _mm256_loadu_ps(lines.as_ptr().add(frame * PANEL * LANES + p))
+        });
+        for (k, t) in points::of_input(frames).into_iter().enumerate() {
+            // SAFETY: as above.
+            unsafe { _mm256_storeu_ps(v.as_mut_ptr().add(k * stride + p), t) };
+        }
+    }
+}
+
+/// `A dy` of `width` pixels of four lines, as [`points_of_input`].
+///
+/// # Safety
+/// AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+unsafe fn points_of_gradient(lines: &[f32], width: usize, m: &mut [f32], stride: usize) {
+    assert!(width <= PANEL && lines.len() >= TILE * PANEL * LANES);
+    assert!(m.len() >= (SIDE - 1) * stride + width * LANES);
+    for p in (0..width * LANES).step_by(LANES) {
+        // SAFETY: the assertions above.
+        let frames = std::array::from_fn(|frame| unsafe {
+            _mm256_loadu_ps(lines.as_ptr().add(frame * PANEL * LANES + p))
+        });
+        for (k, t) in points::of_gradient(frames).into_iter().enumerate() {
+            // SAFETY: as above.
+            unsafe { _mm256_storeu_ps(m.as_mut_ptr().add(k * stride + p), t) };
+        }
+    }
+}
+
+/// `A^T m + start` of `width` pixels to four lines `[4][PANEL][8]`.
+///
+/// # Safety
+/// AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+unsafe fn to_frames(m: &[f32], stride: usize, width: usize, lines: &mut [f32], start: &[f32; LANES]) {
+    assert!(width <= PANEL && lines.len() >= TILE * PANEL * LANES);
+    assert!(m.len() >= (SIDE - 1) * stride + width * LANES);
+    // SAFETY: eight elements.
+    let start = unsafe { _mm256_loadu_ps(start.as_ptr()) };
+    for p in (0..width * LANES).step_by(LANES) {
+        // SAFETY: the assertions above.
+        let sums = std::array::from_fn(|k| unsafe { _mm256_loadu_ps(m.as_ptr().add(k * stride + p)) });
+        for (frame, t) in points::to_output(sums).into_iter().enumerate() {
+            // SAFETY: as above.
+            unsafe {
+                let to = lines.as_mut_ptr().add(frame * PANEL * LANES + p);
+                _mm256_storeu_ps(to, _mm256_add_ps(t, start));
+            }
+        }
+    }
+}
