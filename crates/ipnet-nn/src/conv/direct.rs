@@ -7,7 +7,7 @@
 //! vectors lie over output channels and `x` is broadcast: 3 taps of a kernel row x 4 vectors in registers, summed over
 //! a band of rows.
 //!
-//! Design decision: with channels enough `winograd` needs fewer products; here remain a network's first layer and narrow
+//! Design decision: with channels enough `winograd` needs fewer products; here remain a network's first layer and tiny
 //! planes, and every other kernel, stride and machine goes through im2col. Source of the register tile: Zhang et al.,
 //! "High performance zero-memory overhead direct convolutions", ICML 2018.
 
