@@ -4,6 +4,8 @@
 //! the batch whose partial sum is added in the order of the ranges. So the bits of a result are the same in a
 //! pool of one thread and of sixty-four; a larger pool only takes more parts at once.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 /// Elements of one part of an element-wise operation: 64 KiB of f32, a few parts in a second-level cache.
@@ -34,28 +36,30 @@ pub(crate) fn map2(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32 + Sync) -> 
     out
 }
 
-/// Sum over `items` of what `add(item, sum)` adds to a zeroed vector of `len` elements: at most
-/// [`MOST_PARTIAL_SUMS`] contiguous ranges of items, summed in order.
+/// Sum over `items` of what `add(item, sum)` adds to a zeroed vector of `len` elements, by [`sum_of_parts`].
 pub(crate) fn sum_over(items: usize, len: usize, add: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+    let part = |items: Range<usize>| {
+        let mut sum = vec![0.0; len];
+        items.for_each(|item| add(item, &mut sum));
+        sum
+    };
+    if items == 0 { vec![0.0; len] } else { sum_of_parts(items, part) }
+}
+
+/// Sum of `part(range)` over at most [`MOST_PARTIAL_SUMS`] contiguous ranges of `items`, in order; nothing of no items.
+pub(crate) fn sum_of_parts(items: usize, part: impl Fn(Range<usize>) -> Vec<f32> + Sync) -> Vec<f32> {
     let per_part = items.div_ceil(MOST_PARTIAL_SUMS).max(1);
     let parts: Vec<Vec<f32>> = (0..items.div_ceil(per_part))
         .into_par_iter()
-        .map(|part| {
-            let mut sum = vec![0.0; len];
-            for item in part * per_part..((part + 1) * per_part).min(items) {
-                add(item, &mut sum);
-            }
-            sum
-        })
+        .map(|index| part(index * per_part..((index + 1) * per_part).min(items)))
         .collect();
-    let mut parts = parts.into_iter();
-    let mut total = parts.next().unwrap_or_else(|| vec![0.0; len]);
-    for part in parts {
-        for (total, part) in total.iter_mut().zip(part) {
-            *total += part;
-        }
-    }
-    total
+    parts
+        .into_iter()
+        .reduce(|mut total, part| {
+            total.iter_mut().zip(part).for_each(|(total, part)| *total += part);
+            total
+        })
+        .unwrap_or_default()
 }
 
 /// Sum of a slice: sixteen running sums in f32 over blocks of 1024 elements, blocks added in f64.

@@ -116,7 +116,7 @@ impl<'a> BackwardX<'a> {
     }
 }
 
-/// `dw`, summed over samples in the method's own order and form.
+/// `dw`, summed over the samples of a part in the method's own order and form.
 pub(crate) struct BackwardW {
     g: Geometry,
     method: Method,
@@ -153,7 +153,7 @@ impl BackwardW {
         }
     }
 
-    /// `dw [O, C, kh, kw]` of the sum over all samples.
+    /// `dw [O, C, kh, kw]` of a sum over samples.
     pub(crate) fn finish(&self, sums: Vec<f32>) -> Vec<f32> {
         match self.method {
             Method::Im2col => sums,

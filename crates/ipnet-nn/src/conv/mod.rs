@@ -183,11 +183,14 @@ pub(crate) fn backward_x(g: &Geometry, w: &[f32], dy: &[f32]) -> Vec<f32> {
 /// `dw [O, C, kh, kw]`.
 pub(crate) fn backward_w(g: &Geometry, x: &[f32], dy: &[f32]) -> Vec<f32> {
     let backward = BackwardW::new(g);
-    let sums = parallel::sum_over(g.batch, backward.sums_len(), |n, sums| {
-        let x = &x[n * g.x_sample()..(n + 1) * g.x_sample()];
-        backward.sample(x, &dy[n * g.y_sample()..(n + 1) * g.y_sample()], sums);
-    });
-    backward.finish(sums)
+    parallel::sum_of_parts(g.batch, |samples| {
+        let mut sums = vec![0.0; backward.sums_len()];
+        for n in samples {
+            let x = &x[n * g.x_sample()..(n + 1) * g.x_sample()];
+            backward.sample(x, &dy[n * g.y_sample()..(n + 1) * g.y_sample()], &mut sums);
+        }
+        backward.finish(sums)
+    })
 }
 
 /// Gradients of a convolution; what was not asked for is absent.
@@ -232,7 +235,7 @@ pub(crate) fn backward(
                     }
                 });
             }
-            [dw, db]
+            [if needs[1] { by_w.finish(dw) } else { dw }, db]
         })
         .collect();
     let [dw, db] = sums
@@ -244,11 +247,7 @@ pub(crate) fn backward(
             total
         })
         .unwrap_or_default();
-    Gradients {
-        dx: needs[0].then_some(dx),
-        dw: needs[1].then(|| by_w.finish(dw)),
-        db: needs[2].then_some(db),
-    }
+    Gradients { dx: needs[0].then_some(dx), dw: needs[1].then_some(dw), db: needs[2].then_some(db) }
 }
 
 /// `db[o] = sum_{n, r, c} dy[n, o, r, c]` for `dy [N, O, plane]`.

@@ -73,7 +73,6 @@ fn backward(
 ) -> (Vec<f32>, Vec<f32>) {
     let (units, frame) = (g.x_sample(), g.batch * g.x_sample());
     let mut dx = vec![0.0; steps * 4 * frame];
-    let mut dw = vec![0.0; g.w_len()];
     let mut dh = dy[(steps - 1) * frame..].to_vec();
     let mut dc = vec![0.0; frame];
     let mut dr = vec![0.0; 4 * frame];
@@ -88,15 +87,16 @@ fn backward(
             Lstm::backward(units, Backward { saved, h_before: &[], dh, dc, dx, dr });
         });
         if step > 0 {
-            let before = &h[(step - 1) * frame..step * frame];
-            for (dw, step_dw) in dw.iter_mut().zip(conv::backward_w(g, before, &dr)) {
-                *dw += step_dw;
-            }
             dh = conv::backward_x(g, w, &dr);
             for (dh, dy) in dh.iter_mut().zip(&dy[(step - 1) * frame..]) {
                 *dh += dy;
             }
         }
     }
+    // Both projections add up before the gates: the gradient of the one is that of the other.
+    let before = (steps - 1) * frame;
+    let all = Geometry { batch: (steps - 1) * g.batch, ..*g };
+    let dw =
+        if steps > 1 { conv::backward_w(&all, &h[..before], &dx[4 * frame..]) } else { vec![0.0; g.w_len()] };
     (dx, dw)
 }

@@ -130,20 +130,30 @@ fn weight_stride(channels: [usize; 2]) -> usize {
 pub(crate) fn pack(c_out: usize, c_in: usize, at: impl Fn(usize, usize, usize) -> f32) -> Vec<f32> {
     let channels = [c_out, c_in];
     let mut packed = vec![0.0; FREQUENCIES * weight_stride(channels)];
-    for o in 0..c_out {
-        for i in 0..c_in {
-            let taps = |v: usize| std::array::from_fn(|u| f64::from(at(o, i, 3 * u + v)));
-            let columns: [[f64; SIDE]; 3] = std::array::from_fn(|v| points::of_weight(taps(v)));
-            for row in 0..SIDE {
-                for (column, u) in
-                    points::of_weight(columns.map(|column| column[row])).into_iter().enumerate()
-                {
-                    packed[weight_at(channels, row * SIDE + column, o, i)] = u as f32;
-                }
+    for (first, i) in lanes_of(channels) {
+        let tap = |tap: usize| lanes(first, c_out, |o| at(o, i, tap));
+        // G w column by column, then (G w) G^T row by row.
+        let columns: [_; 3] =
+            std::array::from_fn(|v| points::of_weight(std::array::from_fn(|u| tap(3 * u + v))));
+        for row in 0..SIDE {
+            let across = points::of_weight(columns.map(|column| column[row]));
+            for (column, u) in across.into_iter().enumerate() {
+                let at = weight_at(channels, row * SIDE + column, first, i);
+                packed[at..at + LANES].copy_from_slice(&u.map(|u| u as f32));
             }
         }
     }
     packed
+}
+
+/// First output channel of each vector, with each input channel.
+fn lanes_of([c_out, c_in]: [usize; 2]) -> impl Iterator<Item = (usize, usize)> {
+    (0..c_out).step_by(LANES).flat_map(move |first| (0..c_in).map(move |i| (first, i)))
+}
+
+/// `of` each output channel from `first` on, zero from `c_out` on.
+fn lanes(first: usize, c_out: usize, of: impl Fn(usize) -> f32) -> points::Lanes {
+    std::array::from_fn(|lane| if first + lane < c_out { f64::from(of(first + lane)) } else { 0.0 })
 }
 
 /// One sample: `y [O, h, w]` from `x [I, ..]` padded by `padding` and the packed weight.

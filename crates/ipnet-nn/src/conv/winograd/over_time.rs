@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::super::scratch::with_scratch;
 use super::super::transpose::{by_pixel, by_plane};
 use super::product::{outer_product, product};
-use super::{LANES, SIDE, Spectrum, TILE, points, start_of, weight_at, weight_stride};
+use super::{LANES, SIDE, Spectrum, TILE, lanes, lanes_of, points, start_of, weight_at, weight_stride};
 use crate::parallel;
 
 /// Pixels of a panel: whole cache lines, and eight register tiles of the product.
@@ -88,10 +88,17 @@ impl OverTime {
             });
         });
         let mut dw = vec![0.0; self.c_out * self.c_in * 3];
-        for (row, dw) in dw.as_chunks_mut::<3>().0.iter_mut().enumerate() {
-            let (o, i) = (row / self.c_in, row % self.c_in);
-            let of_u = std::array::from_fn(|k| f64::from(sums[k * stride + weight_at(channels, 0, o, i)]));
-            *dw = points::to_weight(of_u).map(|dw| dw as f32);
+        for (first, i) in lanes_of(channels) {
+            let of_u = |k: usize| {
+                let at = weight_at(channels, k, first, i);
+                lanes(0, LANES, |lane| sums[at + lane])
+            };
+            let taps = points::to_weight(std::array::from_fn(of_u));
+            for o in first..self.c_out.min(first + LANES) {
+                for (u, tap) in taps.iter().enumerate() {
+                    dw[(o * self.c_in + i) * 3 + u] = tap[o - first] as f32;
+                }
+            }
         }
         dw
     }
@@ -100,12 +107,11 @@ impl OverTime {
     fn pack(&self, at: impl Fn(usize, usize, usize) -> f32) -> Vec<f32> {
         let channels = [self.c_out, self.c_in];
         let mut packed = vec![0.0; SIDE * weight_stride(channels)];
-        for o in 0..self.c_out {
-            for i in 0..self.c_in {
-                let taps = std::array::from_fn(|u| f64::from(at(o, i, u)));
-                for (k, u) in points::of_weight(taps).into_iter().enumerate() {
-                    packed[weight_at(channels, k, o, i)] = u as f32;
-                }
+        for (first, i) in lanes_of(channels) {
+            let taps = std::array::from_fn(|u| lanes(first, self.c_out, |o| at(o, i, u)));
+            for (k, u) in points::of_weight(taps).into_iter().enumerate() {
+                let at = weight_at(channels, k, first, i);
+                packed[at..at + LANES].copy_from_slice(&u.map(|u| u as f32));
             }
         }
         packed

@@ -15,7 +15,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{SIDE, TILE};
+use super::{LANES, SIDE, TILE};
 
 const A: f32 = 0.625;
 const B: f32 = 1.5;
@@ -30,22 +30,39 @@ const PAIRS: [(f64, f64); 2] = {
     [(a, 0.5 / (a * a * (a * a - b * b))), (b, 0.5 / (b * b * (b * b - a * a)))]
 };
 
-/// `G w`.
-pub(super) fn of_weight([w0, w1, w2]: [f64; 3]) -> [f64; SIDE] {
-    let pair = |(x, scale): (f64, f64)| [1.0, -1.0].map(|sign| scale * (w0 + x * (sign * w1 + x * w2)));
-    let [[u1, u2], [u3, u4]] = PAIRS.map(pair);
-    [w0 / f64::from(P), u1, u2, u3, u4, w2]
+/// One number for each lane.
+pub(super) type Lanes = [f64; LANES];
+
+/// `G w`, lane by lane.
+#[inline(always)]
+pub(super) fn of_weight(w: [Lanes; 3]) -> [Lanes; SIDE] {
+    let mut u = [[0.0; LANES]; SIDE];
+    for lane in 0..LANES {
+        let [w0, w1, w2] = w.map(|w| w[lane]);
+        u[0][lane] = w0 / f64::from(P);
+        for (pair, (x, scale)) in PAIRS.into_iter().enumerate() {
+            let (even, odd) = (w0 + x * x * w2, x * w1);
+            u[1 + 2 * pair][lane] = scale * (even + odd);
+            u[2 + 2 * pair][lane] = scale * (even - odd);
+        }
+        u[5][lane] = w2;
+    }
+    u
 }
 
-/// `G^T u`.
-pub(super) fn to_weight([u0, u1, u2, u3, u4, u5]: [f64; SIDE]) -> [f64; 3] {
-    let [(a, e), (b, f)] = PAIRS;
-    let [sums, differences] = [[e * (u1 + u2), f * (u3 + u4)], [e * (u1 - u2), f * (u3 - u4)]];
-    [
-        u0 / f64::from(P) + sums[0] + sums[1],
-        a * differences[0] + b * differences[1],
-        a * a * sums[0] + b * b * sums[1] + u5,
-    ]
+/// `G^T u`, lane by lane.
+#[inline(always)]
+pub(super) fn to_weight(u: [Lanes; SIDE]) -> [Lanes; 3] {
+    let mut w = [u[0].map(|u0| u0 / f64::from(P)), [0.0; LANES], u[5]];
+    for lane in 0..LANES {
+        for (pair, (x, scale)) in PAIRS.into_iter().enumerate() {
+            let (plus, minus) = (scale * u[1 + 2 * pair][lane], scale * u[2 + 2 * pair][lane]);
+            w[0][lane] += plus + minus;
+            w[1][lane] += x * (plus - minus);
+            w[2][lane] += x * x * (plus + minus);
+        }
+    }
+    w
 }
 
 /// `B^T d`.

@@ -2,15 +2,16 @@
 //!
 //! `dU[k, o, i] = sum_tiles (A dy A^T)[k, o] V[k, i]`, `dw = G^T dU G`.
 //!
-//! Design decision: the sums stay in registers over a band of tiles. `dU` is summed over samples and turned into `dw`
-//! once.
+//! Design decision: the sums stay in registers over a band of tiles. `dU` is summed over the samples of a part and turned
+//! into `dw`, a quarter of its size, before parts are summed.
 
 use super::super::Geometry;
 use super::super::scratch::with_scratch;
 use super::product::outer_product;
 use super::transform::{pixels, transform_gradient};
 use super::{
-    FREQUENCIES, LANES, SIDE, Spectrum, TILE, Tiling, points, spectrum_of_input, weight_at, weight_stride,
+    FREQUENCIES, LANES, SIDE, Spectrum, TILE, Tiling, lanes, lanes_of, points, spectrum_of_input, weight_at,
+    weight_stride,
 };
 
 /// Elements of the sums that [`sample_backward_w`] adds to: `dU` in the order of a weight transformed.
@@ -62,19 +63,24 @@ fn spectrum_of_gradient(
     }
 }
 
-/// `dw = G^T dU G`, `[O, I, 3, 3]`, of the sums of all samples.
+/// `dw = G^T dU G`, `[O, I, 3, 3]`, of a sum over samples.
 pub(crate) fn finish_backward_w(g: &Geometry, sums: &[f32]) -> Vec<f32> {
+    let channels = [g.c_out, g.c_in];
     let mut dw = vec![0.0; g.w_len()];
-    for o in 0..g.c_out {
-        for i in 0..g.c_in {
-            let at = |row: usize, column: usize| {
-                f64::from(sums[weight_at([g.c_out, g.c_in], row * SIDE + column, o, i)])
-            };
-            let columns: [[f64; 3]; SIDE] =
-                std::array::from_fn(|column| points::to_weight(std::array::from_fn(|row| at(row, column))));
-            for u in 0..3 {
-                let row = points::to_weight(std::array::from_fn(|column| columns[column][u]));
-                dw[(o * g.c_in + i) * 9 + 3 * u..][..3].copy_from_slice(&row.map(|dw| dw as f32));
+    for (first, i) in lanes_of(channels) {
+        let at = |row: usize, column: usize| {
+            let at = weight_at(channels, row * SIDE + column, first, i);
+            lanes(0, LANES, |lane| sums[at + lane])
+        };
+        let columns: [_; SIDE] =
+            std::array::from_fn(|column| points::to_weight(std::array::from_fn(|row| at(row, column))));
+        for u in 0..3 {
+            let across = points::to_weight(columns.map(|column| column[u]));
+            for o in first..g.c_out.min(first + LANES) {
+                let taps = &mut dw[(o * g.c_in + i) * 9 + 3 * u..][..3];
+                for (tap, across) in taps.iter_mut().zip(across) {
+                    *tap = across[o - first] as f32;
+                }
             }
         }
     }
