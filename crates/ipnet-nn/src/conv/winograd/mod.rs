@@ -130,30 +130,44 @@ fn weight_stride(channels: [usize; 2]) -> usize {
 pub(crate) fn pack(c_out: usize, c_in: usize, at: impl Fn(usize, usize, usize) -> f32) -> Vec<f32> {
     let channels = [c_out, c_in];
     let mut packed = vec![0.0; FREQUENCIES * weight_stride(channels)];
+    // SAFETY: `applies` found AVX2 and FMA before this module was entered.
+    unsafe { transform_weight(channels, at, &mut packed) };
+    packed
+}
+
+/// `G w G^T` in 64 bits.
+///
+/// # Safety
+/// AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+unsafe fn transform_weight(
+    channels: [usize; 2],
+    at: impl Fn(usize, usize, usize) -> f32,
+    packed: &mut [f32],
+) {
     for (first, i) in lanes_of(channels) {
-        let tap = |tap: usize| lanes(first, c_out, |o| at(o, i, tap));
-        // G w column by column, then (G w) G^T row by row.
-        let columns: [_; 3] =
-            std::array::from_fn(|v| points::of_weight(std::array::from_fn(|u| tap(3 * u + v))));
+        let mut taps = [[0.0; LANES]; 9];
+        for (lane, o) in (first..channels[0].min(first + LANES)).enumerate() {
+            for (tap, taps) in taps.iter_mut().enumerate() {
+                taps[lane] = f64::from(at(o, i, tap));
+            }
+        }
+        let columns = [0, 1, 2].map(|v| points::of_weight([taps[v], taps[3 + v], taps[6 + v]]));
         for row in 0..SIDE {
             let across = points::of_weight(columns.map(|column| column[row]));
             for (column, u) in across.into_iter().enumerate() {
                 let at = weight_at(channels, row * SIDE + column, first, i);
-                packed[at..at + LANES].copy_from_slice(&u.map(|u| u as f32));
+                for (packed, u) in packed[at..at + LANES].iter_mut().zip(u) {
+                    *packed = u as f32;
+                }
             }
         }
     }
-    packed
 }
 
 /// First output channel of each vector, with each input channel.
 fn lanes_of([c_out, c_in]: [usize; 2]) -> impl Iterator<Item = (usize, usize)> {
     (0..c_out).step_by(LANES).flat_map(move |first| (0..c_in).map(move |i| (first, i)))
-}
-
-/// `of` each output channel from `first` on, zero from `c_out` on.
-fn lanes(first: usize, c_out: usize, of: impl Fn(usize) -> f32) -> points::Lanes {
-    std::array::from_fn(|lane| if first + lane < c_out { f64::from(of(first + lane)) } else { 0.0 })
 }
 
 /// One sample: `y [O, h, w]` from `x [I, ..]` padded by `padding` and the packed weight.

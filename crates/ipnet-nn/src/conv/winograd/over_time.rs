@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::super::scratch::with_scratch;
 use super::super::transpose::{by_pixel, by_plane};
 use super::product::{outer_product, product};
-use super::{LANES, SIDE, Spectrum, TILE, lanes, lanes_of, points, start_of, weight_at, weight_stride};
+use super::{LANES, SIDE, Spectrum, TILE, lanes_of, points, start_of, weight_at, weight_stride};
 use crate::parallel;
 
 /// Pixels of a panel: whole cache lines, and eight register tiles of the product.
@@ -88,18 +88,8 @@ impl OverTime {
             });
         });
         let mut dw = vec![0.0; self.c_out * self.c_in * 3];
-        for (first, i) in lanes_of(channels) {
-            let of_u = |k: usize| {
-                let at = weight_at(channels, k, first, i);
-                lanes(0, LANES, |lane| sums[at + lane])
-            };
-            let taps = points::to_weight(std::array::from_fn(of_u));
-            for o in first..self.c_out.min(first + LANES) {
-                for (u, tap) in taps.iter().enumerate() {
-                    dw[(o * self.c_in + i) * 3 + u] = tap[o - first] as f32;
-                }
-            }
-        }
+        // SAFETY: `applies` found AVX2 and FMA.
+        unsafe { transform_sums(channels, &sums, dw.as_chunks_mut::<3>().0) };
         dw
     }
 
@@ -107,13 +97,8 @@ impl OverTime {
     fn pack(&self, at: impl Fn(usize, usize, usize) -> f32) -> Vec<f32> {
         let channels = [self.c_out, self.c_in];
         let mut packed = vec![0.0; SIDE * weight_stride(channels)];
-        for (first, i) in lanes_of(channels) {
-            let taps = std::array::from_fn(|u| lanes(first, self.c_out, |o| at(o, i, u)));
-            for (k, u) in points::of_weight(taps).into_iter().enumerate() {
-                let at = weight_at(channels, k, first, i);
-                packed[at..at + LANES].copy_from_slice(&u.map(|u| u as f32));
-            }
-        }
+        // SAFETY: `applies` found AVX2 and FMA.
+        unsafe { transform_weight(channels, at, &mut packed) };
         packed
     }
 
@@ -264,6 +249,53 @@ unsafe fn to_frames(m: &[f32], stride: usize, width: usize, lines: &mut [f32], s
                 let to = lines.as_mut_ptr().add(frame * PANEL * LANES + p);
                 _mm256_storeu_ps(to, _mm256_add_ps(t, start));
             }
+        }
+    }
+}
+
+/// `G w` in 64 bits.
+///
+/// # Safety
+/// AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+unsafe fn transform_weight(
+    channels: [usize; 2],
+    at: impl Fn(usize, usize, usize) -> f32,
+    packed: &mut [f32],
+) {
+    for (first, i) in lanes_of(channels) {
+        let mut taps = [[0.0; LANES]; 3];
+        for (lane, o) in (first..channels[0].min(first + LANES)).enumerate() {
+            for (u, taps) in taps.iter_mut().enumerate() {
+                taps[lane] = f64::from(at(o, i, u));
+            }
+        }
+        for (k, u) in points::of_weight(taps).into_iter().enumerate() {
+            let at = weight_at(channels, k, first, i);
+            for (packed, u) in packed[at..at + LANES].iter_mut().zip(u) {
+                *packed = u as f32;
+            }
+        }
+    }
+}
+
+/// `G^T dU` to each kernel of `dw [O, I]`.
+///
+/// # Safety
+/// AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+unsafe fn transform_sums(channels: [usize; 2], sums: &[f32], dw: &mut [[f32; 3]]) {
+    assert!(sums.len() >= SIDE * weight_stride(channels));
+    for (first, i) in lanes_of(channels) {
+        // SAFETY: eight output channels of one frequency and input channel lie together.
+        let at = |k: usize| unsafe { _mm256_loadu_ps(sums.as_ptr().add(weight_at(channels, k, first, i))) };
+        let mut taps = [[0.0; LANES]; 3];
+        for (tap, t) in taps.iter_mut().zip(points::to_weight(std::array::from_fn(at))) {
+            // SAFETY: eight elements.
+            unsafe { _mm256_storeu_ps(tap.as_mut_ptr(), t) };
+        }
+        for (lane, o) in (first..channels[0].min(first + LANES)).enumerate() {
+            dw[o * channels[1] + i] = taps.map(|tap| tap[lane]);
         }
     }
 }

@@ -50,19 +50,21 @@ pub(super) fn of_weight(w: [Lanes; 3]) -> [Lanes; SIDE] {
     u
 }
 
-/// `G^T u`, lane by lane.
-#[inline(always)]
-pub(super) fn to_weight(u: [Lanes; SIDE]) -> [Lanes; 3] {
-    let mut w = [u[0].map(|u0| u0 / f64::from(P)), [0.0; LANES], u[5]];
-    for lane in 0..LANES {
-        for (pair, (x, scale)) in PAIRS.into_iter().enumerate() {
-            let (plus, minus) = (scale * u[1 + 2 * pair][lane], scale * u[2 + 2 * pair][lane]);
-            w[0][lane] += plus + minus;
-            w[1][lane] += x * (plus - minus);
-            w[2][lane] += x * x * (plus + minus);
-        }
-    }
-    w
+/// `G^T u`.
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+pub(super) fn to_weight([u0, u1, u2, u3, u4, u5]: [__m256; SIDE]) -> [__m256; 3] {
+    let pair = |(x, scale): (f64, f64), plus, minus| {
+        let [s, xs, xxs] = [scale, x * scale, x * x * scale].map(|c| _mm256_set1_ps(c as f32));
+        let (sum, difference) = (_mm256_add_ps(plus, minus), _mm256_sub_ps(plus, minus));
+        [_mm256_mul_ps(s, sum), _mm256_mul_ps(xs, difference), _mm256_mul_ps(xxs, sum)]
+    };
+    let ([a0, a1, a2], [b0, b1, b2]) = (pair(PAIRS[0], u1, u2), pair(PAIRS[1], u3, u4));
+    [
+        _mm256_fmadd_ps(_mm256_set1_ps(1.0 / P), u0, _mm256_add_ps(a0, b0)),
+        _mm256_add_ps(a1, b1),
+        _mm256_add_ps(u5, _mm256_add_ps(a2, b2)),
+    ]
 }
 
 /// `B^T d`.

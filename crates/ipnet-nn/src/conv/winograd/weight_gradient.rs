@@ -5,12 +5,14 @@
 //! Design decision: the sums stay in registers over a band of tiles. `dU` is summed over the samples of a part and turned
 //! into `dw`, a quarter of its size, before parts are summed.
 
+use std::arch::x86_64::*;
+
 use super::super::Geometry;
 use super::super::scratch::with_scratch;
 use super::product::outer_product;
 use super::transform::{pixels, transform_gradient};
 use super::{
-    FREQUENCIES, LANES, SIDE, Spectrum, TILE, Tiling, lanes, lanes_of, points, spectrum_of_input, weight_at,
+    FREQUENCIES, LANES, SIDE, Spectrum, TILE, Tiling, lanes_of, points, spectrum_of_input, weight_at,
     weight_stride,
 };
 
@@ -65,24 +67,38 @@ fn spectrum_of_gradient(
 
 /// `dw = G^T dU G`, `[O, I, 3, 3]`, of a sum over samples.
 pub(crate) fn finish_backward_w(g: &Geometry, sums: &[f32]) -> Vec<f32> {
-    let channels = [g.c_out, g.c_in];
     let mut dw = vec![0.0; g.w_len()];
+    // SAFETY: `applies` found AVX2 and FMA.
+    unsafe { transform_sums([g.c_out, g.c_in], sums, dw.as_chunks_mut::<9>().0) };
+    dw
+}
+
+/// `G^T dU G` to each kernel of `dw [O, I]`.
+///
+/// # Safety
+/// AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+unsafe fn transform_sums(channels: [usize; 2], sums: &[f32], dw: &mut [[f32; 9]]) {
+    assert!(sums.len() >= FREQUENCIES * weight_stride(channels));
     for (first, i) in lanes_of(channels) {
-        let at = |row: usize, column: usize| {
-            let at = weight_at(channels, row * SIDE + column, first, i);
-            lanes(0, LANES, |lane| sums[at + lane])
-        };
-        let columns: [_; SIDE] =
-            std::array::from_fn(|column| points::to_weight(std::array::from_fn(|row| at(row, column))));
-        for u in 0..3 {
-            let across = points::to_weight(columns.map(|column| column[u]));
-            for o in first..g.c_out.min(first + LANES) {
-                let taps = &mut dw[(o * g.c_in + i) * 9 + 3 * u..][..3];
-                for (tap, across) in taps.iter_mut().zip(across) {
-                    *tap = across[o - first] as f32;
-                }
+        // SAFETY: eight output channels of one frequency and input channel lie together.
+        let at = |k: usize| unsafe { _mm256_loadu_ps(sums.as_ptr().add(weight_at(channels, k, first, i))) };
+        let mut down = [[_mm256_setzero_ps(); SIDE]; 3];
+        for column in 0..SIDE {
+            let rows = points::to_weight(std::array::from_fn(|row| at(row * SIDE + column)));
+            for (down, t) in down.iter_mut().zip(rows) {
+                down[column] = t;
             }
         }
+        let mut taps = [[0.0; LANES]; 9];
+        for (u, across) in down.into_iter().enumerate() {
+            for (v, t) in points::to_weight(across).into_iter().enumerate() {
+                // SAFETY: eight elements.
+                unsafe { _mm256_storeu_ps(taps[3 * u + v].as_mut_ptr(), t) };
+            }
+        }
+        for (lane, o) in (first..channels[0].min(first + LANES)).enumerate() {
+            dw[o * channels[1] + i] = taps.map(|tap| tap[lane]);
+        }
     }
-    dw
 }
