@@ -9,8 +9,8 @@
 //! ```
 //! with `a = 5/8`, `b = 3/2`, `p = a^2 b^2`, `s = a^2 + b^2`, `e = 1 / (2 a^2 (a^2 - b^2))`, `f = 1 / (2 b^2 (b^2 - a^2))`.
 //!
-//! Design decision: the usual points `+-1, +-2` lose three bits against a direct sum; these lose less than one, and all
-//! entries of `A` and `B` are f32 numbers. Method: Barabasz et al., "Error analysis and improving the accuracy of Winograd
+//! Design decision: on these points the error is about twice that of a direct sum, on the usual ones, `+-1, +-2`, three
+//! times as large; and all entries of `A` and `B` are f32 numbers. Method: Barabasz et al., "Error analysis and improving the accuracy of Winograd
 //! convolution for deep neural networks", ACM TOMS 2020.
 
 use std::arch::x86_64::*;
