@@ -14,6 +14,7 @@
 use std::arch::x86_64::*;
 
 use super::Geometry;
+use super::has_avx2_and_fma;
 use super::scratch::with_scratch;
 use super::transpose::by_pixel;
 
@@ -31,12 +32,7 @@ const BAND_PIXELS_BACKWARD: usize = 128;
 
 /// Whether this module handles `g` on this machine.
 pub(crate) fn applies(g: &Geometry) -> bool {
-    g.kh == 3
-        && g.kw == 3
-        && g.stride == 1
-        && g.padding <= 2
-        && is_x86_feature_detected!("avx2")
-        && is_x86_feature_detected!("fma")
+    g.kh == 3 && g.kw == 3 && g.stride == 1 && g.padding <= 2 && has_avx2_and_fma()
 }
 
 /// Planes of one sample with a zero margin, one after the other, and room for a tile that runs over the end.

@@ -36,6 +36,12 @@ pub use volume::conv3d;
 
 const OP: &str = "conv2d";
 
+/// Whether this processor has what the kernels of this module need.
+#[cfg(target_arch = "x86_64")]
+fn has_avx2_and_fma() -> bool {
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+}
+
 /// Extents of one convolution, checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Geometry {

@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn blocks_and_what_is_left_over_change_places() {
-        if !is_x86_feature_detected!("avx2") || !is_x86_feature_detected!("fma") {
+        if !super::super::has_avx2_and_fma() {
             eprintln!("skipped: this processor has no AVX2 and FMA");
             return;
         }

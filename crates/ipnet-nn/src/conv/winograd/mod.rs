@@ -20,6 +20,7 @@ mod transform;
 mod weight_gradient;
 
 use super::Geometry;
+use super::direct;
 use super::scratch::with_scratch;
 pub(crate) use over_time::OverTime;
 use product::product;
@@ -41,16 +42,11 @@ const BAND_TILES: usize = 32;
 /// transforms, planes that fill a third of their tiles.
 pub(crate) fn applies(g: &Geometry) -> bool {
     let fills = |h: usize, w: usize| h.next_multiple_of(TILE) * w.next_multiple_of(TILE) <= 3 * h * w;
-    g.kh == 3
-        && g.kw == 3
-        && g.stride == 1
-        && g.padding <= 2
+    direct::applies(g)
         && g.c_in >= LANES
         && g.c_out >= LANES
         && fills(g.h_out, g.w_out)
         && fills(g.h_in, g.w_in)
-        && is_x86_feature_detected!("avx2")
-        && is_x86_feature_detected!("fma")
 }
 
 /// How a plane of `h x w` outputs is cut in tiles.
@@ -146,20 +142,12 @@ unsafe fn transform_weight(
     packed: &mut [f32],
 ) {
     for (first, i) in lanes_of(channels) {
-        let mut taps = [[0.0; LANES]; 9];
-        for (lane, o) in (first..channels[0].min(first + LANES)).enumerate() {
-            for (tap, taps) in taps.iter_mut().enumerate() {
-                taps[lane] = f64::from(at(o, i, tap));
-            }
-        }
+        let taps = gather::<9>(channels, (first, i), &at);
         let columns = [0, 1, 2].map(|v| points::of_weight([taps[v], taps[3 + v], taps[6 + v]]));
         for row in 0..SIDE {
             let across = points::of_weight(columns.map(|column| column[row]));
             for (column, u) in across.into_iter().enumerate() {
-                let at = weight_at(channels, row * SIDE + column, first, i);
-                for (packed, u) in packed[at..at + LANES].iter_mut().zip(u) {
-                    *packed = u as f32;
-                }
+                put(u, &mut packed[weight_at(channels, row * SIDE + column, first, i)..]);
             }
         }
     }
@@ -168,6 +156,43 @@ unsafe fn transform_weight(
 /// First output channel of each vector, with each input channel.
 fn lanes_of([c_out, c_in]: [usize; 2]) -> impl Iterator<Item = (usize, usize)> {
     (0..c_out).step_by(LANES).flat_map(move |first| (0..c_in).map(move |i| (first, i)))
+}
+
+/// The taps of the eight output channels from `first` on with input channel `i`; missing channels zero.
+#[inline(always)]
+fn gather<const N: usize>(
+    [c_out, _]: [usize; 2],
+    (first, i): (usize, usize),
+    at: &impl Fn(usize, usize, usize) -> f32,
+) -> [points::Lanes; N] {
+    let mut taps = [[0.0; LANES]; N];
+    for (lane, o) in (first..c_out.min(first + LANES)).enumerate() {
+        for (tap, taps) in taps.iter_mut().enumerate() {
+            taps[lane] = f64::from(at(o, i, tap));
+        }
+    }
+    taps
+}
+
+/// Eight output channels of one frequency and input channel.
+#[inline(always)]
+fn put(u: points::Lanes, packed: &mut [f32]) {
+    for (packed, u) in packed[..LANES].iter_mut().zip(u) {
+        *packed = u as f32;
+    }
+}
+
+/// The way back of [`gather`], to kernels `dw [O, I]`.
+#[inline(always)]
+fn scatter<const N: usize>(
+    [c_out, c_in]: [usize; 2],
+    (first, i): (usize, usize),
+    taps: [[f32; LANES]; N],
+    dw: &mut [[f32; N]],
+) {
+    for (lane, o) in (first..c_out.min(first + LANES)).enumerate() {
+        dw[o * c_in + i] = taps.map(|tap| tap[lane]);
+    }
 }
 
 /// One sample: `y [O, h, w]` from `x [I, ..]` padded by `padding` and the packed weight.

@@ -8,10 +8,13 @@ use std::arch::x86_64::*;
 
 use rayon::prelude::*;
 
+use super::super::has_avx2_and_fma;
 use super::super::scratch::with_scratch;
 use super::super::transpose::{by_pixel, by_plane};
 use super::product::{outer_product, product};
-use super::{LANES, SIDE, Spectrum, TILE, lanes_of, points, start_of, weight_at, weight_stride};
+use super::{
+    LANES, SIDE, Spectrum, TILE, gather, lanes_of, points, put, scatter, start_of, weight_at, weight_stride,
+};
 use crate::parallel;
 
 /// Pixels of a panel: whole cache lines, and eight register tiles of the product.
@@ -31,11 +34,7 @@ pub(crate) struct OverTime {
 impl OverTime {
     /// Whether this module handles a kernel of `k` taps on this machine: channels enough to pay for the transforms.
     pub(crate) fn applies(&self, k: usize) -> bool {
-        k == 3
-            && self.c_in >= LANES
-            && self.c_out >= LANES
-            && is_x86_feature_detected!("avx2")
-            && is_x86_feature_detected!("fma")
+        k == 3 && self.c_in >= LANES && self.c_out >= LANES && has_avx2_and_fma()
     }
 
     /// The convolution of the gradient, from the result's channels to the input's.
@@ -264,17 +263,9 @@ unsafe fn transform_weight(
     packed: &mut [f32],
 ) {
     for (first, i) in lanes_of(channels) {
-        let mut taps = [[0.0; LANES]; 3];
-        for (lane, o) in (first..channels[0].min(first + LANES)).enumerate() {
-            for (u, taps) in taps.iter_mut().enumerate() {
-                taps[lane] = f64::from(at(o, i, u));
-            }
-        }
+        let taps = gather::<3>(channels, (first, i), &at);
         for (k, u) in points::of_weight(taps).into_iter().enumerate() {
-            let at = weight_at(channels, k, first, i);
-            for (packed, u) in packed[at..at + LANES].iter_mut().zip(u) {
-                *packed = u as f32;
-            }
+            put(u, &mut packed[weight_at(channels, k, first, i)..]);
         }
     }
 }
@@ -294,8 +285,6 @@ unsafe fn transform_sums(channels: [usize; 2], sums: &[f32], dw: &mut [[f32; 3]]
             // SAFETY: eight elements.
             unsafe { _mm256_storeu_ps(tap.as_mut_ptr(), t) };
         }
-        for (lane, o) in (first..channels[0].min(first + LANES)).enumerate() {
-            dw[o * channels[1] + i] = taps.map(|tap| tap[lane]);
-        }
+        scatter(channels, (first, i), taps, dw);
     }
 }

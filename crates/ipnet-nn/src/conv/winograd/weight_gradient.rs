@@ -12,8 +12,8 @@ use super::super::scratch::with_scratch;
 use super::product::outer_product;
 use super::transform::{pixels, transform_gradient};
 use super::{
-    FREQUENCIES, LANES, SIDE, Spectrum, TILE, Tiling, lanes_of, points, spectrum_of_input, weight_at,
-    weight_stride,
+    FREQUENCIES, LANES, SIDE, Spectrum, TILE, Tiling, lanes_of, points, scatter, spectrum_of_input,
+    weight_at, weight_stride,
 };
 
 /// Elements of the sums that [`sample_backward_w`] adds to: `dU` in the order of a weight transformed.
@@ -97,8 +97,6 @@ unsafe fn transform_sums(channels: [usize; 2], sums: &[f32], dw: &mut [[f32; 9]]
                 unsafe { _mm256_storeu_ps(taps[3 * u + v].as_mut_ptr(), t) };
             }
         }
-        for (lane, o) in (first..channels[0].min(first + LANES)).enumerate() {
-            dw[o * channels[1] + i] = taps.map(|tap| tap[lane]);
-        }
+        scatter(channels, (first, i), taps, dw);
     }
 }
