@@ -187,11 +187,11 @@ fn put(u: points::Lanes, packed: &mut [f32]) {
 fn scatter<const N: usize>(
     [c_out, c_in]: [usize; 2],
     (first, i): (usize, usize),
-    taps: [[f32; LANES]; N],
+    taps: &[[f32; LANES]; N],
     dw: &mut [[f32; N]],
 ) {
     for (lane, o) in (first..c_out.min(first + LANES)).enumerate() {
-        dw[o * c_in + i] = taps.map(|tap| tap[lane]);
+        dw[o * c_in + i] = std::array::from_fn(|tap| taps[tap][lane]);
     }
 }
 

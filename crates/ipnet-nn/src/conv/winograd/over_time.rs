@@ -285,6 +285,6 @@ unsafe fn transform_sums(channels: [usize; 2], sums: &[f32], dw: &mut [[f32; 3]]
             // SAFETY: eight elements.
             unsafe { _mm256_storeu_ps(tap.as_mut_ptr(), t) };
         }
-        scatter(channels, (first, i), taps, dw);
+        scatter(channels, (first, i), &taps, dw);
     }
 }

@@ -97,6 +97,6 @@ unsafe fn transform_sums(channels: [usize; 2], sums: &[f32], dw: &mut [[f32; 9]]
                 unsafe { _mm256_storeu_ps(taps[3 * u + v].as_mut_ptr(), t) };
             }
         }
-        scatter(channels, (first, i), taps, dw);
+        scatter(channels, (first, i), &taps, dw);
     }
 }
