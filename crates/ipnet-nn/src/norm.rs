@@ -68,14 +68,7 @@ impl Extent {
         if x.elem_count() == 0 {
             return Err(Error::shape(op, "an x with at least one element", x.shape()));
         }
-        for parameter in [gamma, beta] {
-            if parameter.dims() != [*channels] {
-                return Err(Error::shape(op, format!("gamma and beta [{channels}]"), parameter.shape()));
-            }
-        }
-        if !(eps.is_finite() && eps > 0.0) {
-            return Err(Error::Option { op, option: "eps", expected: "> 0", found: eps.to_string() });
-        }
+        check_parameters(op, *channels, gamma, beta, eps)?;
         Ok(Self { channels: *channels, plane: rest.iter().product(), batch: *batch })
     }
 
@@ -90,6 +83,25 @@ impl Extent {
             found: format!("mean of {}, variance of {}", mean.len(), var.len()),
         })
     }
+}
+
+/// `gamma` and `beta` are `[C]`, `eps` is positive.
+pub(crate) fn check_parameters(
+    op: &'static str,
+    channels: usize,
+    gamma: &Tensor,
+    beta: &Tensor,
+    eps: f64,
+) -> Result<()> {
+    for parameter in [gamma, beta] {
+        if parameter.dims() != [channels] {
+            return Err(Error::shape(op, format!("gamma and beta [{channels}]"), parameter.shape()));
+        }
+    }
+    if !(eps.is_finite() && eps > 0.0) {
+        return Err(Error::Option { op, option: "eps", expected: "> 0", found: eps.to_string() });
+    }
+    Ok(())
 }
 
 /// Normalises `x [N, C, ..]` by the statistics of the batch, then scales by `gamma [C]` and adds `beta [C]`.

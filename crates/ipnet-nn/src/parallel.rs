@@ -14,6 +14,24 @@ pub(crate) const PART: usize = 1 << 14;
 /// Most parts that a sum over the batch is split into; each costs one partial result in memory.
 pub(crate) const MOST_PARTIAL_SUMS: usize = 16;
 
+/// Runs `f`, compiled for the widest vectors that this processor has. What `f` calls has to be inlined into it. The bits
+/// stay the same: nothing is fused, no order changes.
+#[inline(always)]
+pub(crate) fn vectorized<R>(f: impl FnOnce() -> R) -> R {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2")]
+        fn wide<R>(f: impl FnOnce() -> R) -> R {
+            f()
+        }
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: AVX2 was found.
+            return unsafe { wide(f) };
+        }
+    }
+    f()
+}
+
 /// `out[i] = f(a[i])`.
 pub(crate) fn map1(a: &[f32], f: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
     let mut out = vec![0.0; a.len()];
@@ -69,6 +87,11 @@ pub(crate) fn sum(a: &[f32]) -> f64 {
 
 /// Sum of `f(a[i], b[i])`, as [`sum`].
 pub(crate) fn sum_by(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
+    vectorized(|| sum_in_lanes(a, b, f))
+}
+
+#[inline(always)]
+fn sum_in_lanes(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
     const LANES: usize = 16;
     let mut total = 0.0_f64;
     for (a, b) in a.chunks(1024).zip(b.chunks(1024)) {

@@ -2,7 +2,8 @@
 //!
 //! A sample is padded once to planes of `hp x wp`. Over a flattened padded plane the convolution has no edges:
 //! `y[o][q] = sum_{i, u, v} w[o, i, u, v] x[i][q + u wp + v]` for `q = r wp + c`; the last `wp - w_out` numbers of each
-//! row are computed and thrown away. The micro-kernel holds 4 output channels x 3 vectors of 8 pixels in registers.
+//! row are computed and thrown away. The micro-kernel holds 4 output channels x 3 vectors of 8 pixels in registers; 2 x 6
+//! and 1 x 8 where there are no more channels, as for the gradient of a network's input.
 //! `dx` is the same function of `dy` with the weight transposed and turned round, padding `2 - p`. For `dw` the
 //! vectors lie over output channels and `x` is broadcast: 3 taps of a kernel row x 4 vectors in registers, summed over
 //! a band of rows.
@@ -20,10 +21,8 @@ use super::transpose::by_pixel;
 
 /// f32 lanes of a vector.
 const LANES: usize = 8;
-/// Output channels of the forward tile.
-const TILE_CHANNELS: usize = 4;
-/// Pixels of the forward tile.
-const TILE_PIXELS: usize = 3 * LANES;
+/// Pixels of the widest forward tile.
+const MOST_PIXELS: usize = 8 * LANES;
 /// Output channels of the weight-gradient tile, at most.
 const BLOCK: usize = 4 * LANES;
 /// Pixels per band: one band of the forward result, and of the transposed `dy`, stays in the first-level cache.
@@ -46,7 +45,7 @@ impl<'a> Padded<'a> {
     /// Elements of memory that [`Self::new`] needs.
     fn len([channels, h, w]: [usize; 3], padding: usize) -> usize {
         let (hp, wp) = (h + 2 * padding, w + 2 * padding);
-        channels * hp * wp + 2 * wp + TILE_PIXELS + LANES
+        channels * hp * wp + 2 * wp + MOST_PIXELS + LANES
     }
 
     fn new(data: &'a mut [f32], x: &[f32], [channels, h, w]: [usize; 3], padding: usize) -> Self {
@@ -72,14 +71,19 @@ impl<'a> Padded<'a> {
     }
 }
 
-/// The weight as `[ceil(O / 4), I, 9, 4]`, missing channels zero; `at(o, i, tap)` reads the source.
+/// Output channels of a forward tile.
+fn tile_channels(c_out: usize) -> usize {
+    if c_out <= 2 { c_out } else { 4 }
+}
+
+/// The weight as `[ceil(O / n), I, 9, n]` for a tile of n channels, missing channels zero; `at(o, i, tap)` reads the source.
 pub(crate) fn pack(c_out: usize, c_in: usize, at: impl Fn(usize, usize, usize) -> f32) -> Vec<f32> {
-    let mut packed = vec![0.0; c_out.div_ceil(TILE_CHANNELS) * TILE_CHANNELS * c_in * 9];
+    let n = tile_channels(c_out);
+    let mut packed = vec![0.0; c_out.next_multiple_of(n) * c_in * 9];
     for o in 0..c_out {
         for i in 0..c_in {
             for tap in 0..9 {
-                let block = (o / TILE_CHANNELS * c_in + i) * 9 + tap;
-                packed[block * TILE_CHANNELS + o % TILE_CHANNELS] = at(o, i, tap);
+                packed[((o / n * c_in + i) * 9 + tap) * n + o % n] = at(o, i, tap);
             }
         }
     }
@@ -89,6 +93,23 @@ pub(crate) fn pack(c_out: usize, c_in: usize, at: impl Fn(usize, usize, usize) -
 /// One sample: `y [O, h, w]` from `x [I, ..]` padded by `padding` and the packed weight.
 pub(crate) fn correlate(
     y: &mut [f32],
+    out: [usize; 3],
+    x: &[f32],
+    extent: [usize; 3],
+    padding: usize,
+    packed: &[f32],
+    bias: Option<&[f32]>,
+) {
+    match tile_channels(out[0]) {
+        1 => correlate_by::<1, 8>(y, out, x, extent, padding, packed, bias),
+        2 => correlate_by::<2, 6>(y, out, x, extent, padding, packed, bias),
+        _ => correlate_by::<4, 3>(y, out, x, extent, padding, packed, bias),
+    }
+}
+
+/// [`correlate`] by tiles of `C` channels and `V` vectors of pixels.
+fn correlate_by<const C: usize, const V: usize>(
+    y: &mut [f32],
     [c_out, h, w]: [usize; 3],
     x: &[f32],
     extent: [usize; 3],
@@ -96,31 +117,32 @@ pub(crate) fn correlate(
     packed: &[f32],
     bias: Option<&[f32]>,
 ) {
+    let tile_pixels = V * LANES;
     let (c_in, wp) = (extent[0], extent[2] + 2 * padding);
     let band_rows = (BAND_PIXELS_FORWARD / wp).clamp(1, h);
-    let band_len = (band_rows * wp).next_multiple_of(TILE_PIXELS);
+    let band_len = (band_rows * wp).next_multiple_of(tile_pixels);
     let padded_len = Padded::len(extent, padding);
-    with_scratch(padded_len + TILE_CHANNELS * band_len, |scratch| {
+    with_scratch(padded_len + C * band_len, |scratch| {
         let (padded, band) = scratch.split_at_mut(padded_len);
         let padded = Padded::new(padded, x, extent, padding);
         for first in (0..h).step_by(band_rows) {
             let rows = band_rows.min(h - first);
-            for (block, weights) in packed.chunks_exact(c_in * 9 * TILE_CHANNELS).enumerate() {
-                let channels = TILE_CHANNELS.min(c_out - block * TILE_CHANNELS);
-                let mut start = [0.0; TILE_CHANNELS];
+            for (block, weights) in packed.chunks_exact(c_in * 9 * C).enumerate() {
+                let channels = C.min(c_out - block * C);
+                let mut start = [0.0; C];
                 if let Some(bias) = bias {
-                    start[..channels].copy_from_slice(&bias[block * TILE_CHANNELS..][..channels]);
+                    start[..channels].copy_from_slice(&bias[block * C..][..channels]);
                 }
-                for tile in (0..rows * wp).step_by(TILE_PIXELS) {
+                for tile in (0..rows * wp).step_by(tile_pixels) {
                     let q = first * wp + tile;
-                    assert!((c_in - 1) * padded.plane() + q + 2 * wp + 2 + TILE_PIXELS <= padded.data.len());
-                    assert!((TILE_CHANNELS - 1) * band_len + tile + TILE_PIXELS <= band.len());
+                    assert!((c_in - 1) * padded.plane() + q + 2 * wp + 2 + tile_pixels <= padded.data.len());
+                    assert!((C - 1) * band_len + tile + tile_pixels <= band.len());
                     // SAFETY: `applies` found AVX2 and FMA before this module was entered. The kernel reads
-                    // `x[i * plane + u * wp + v + 0..24]` for i < c_in and u, v < 3, and writes
-                    // `y[o * band_len + 0..24]` for o < 4: inside the slices by the assertions above; the weights of
+                    // `x[i * plane + u * wp + v + 0..8 V]` for i < c_in and u, v < 3, and writes
+                    // `y[o * band_len + 0..8 V]` for o < C: inside the slices by the assertions above; the weights of
                     // one block are the chunk's length.
                     unsafe {
-                        tile_4x24(
+                        tile_by::<C, V>(
                             padded.data.as_ptr().add(q),
                             [c_in, padded.plane(), wp],
                             weights.as_ptr(),
@@ -131,7 +153,7 @@ pub(crate) fn correlate(
                     }
                 }
                 for channel in 0..channels {
-                    let target = &mut y[((block * TILE_CHANNELS + channel) * h + first) * w..][..rows * w];
+                    let target = &mut y[((block * C + channel) * h + first) * w..][..rows * w];
                     let source = band[channel * band_len..].chunks_exact(wp);
                     for (to, from) in target.chunks_exact_mut(w).zip(source) {
                         to.copy_from_slice(&from[..w]);
@@ -142,41 +164,42 @@ pub(crate) fn correlate(
     });
 }
 
-/// `y[o * y_stride + p] = start[o] + sum_{i, u, v} w[i, u, v, o] x[i * plane + u * wp + v + p]`, o < 4, p < 24.
+/// `y[o * y_stride + p] = start[o] + sum_{i, u, v} w[i, u, v, o] x[i * plane + u * wp + v + p]`, o < C, p < 8 V.
 ///
 /// # Safety
 /// AVX2 and FMA; every address of the formula must lie in the memory that the pointers may be used for.
 #[target_feature(enable = "avx2,fma")]
-unsafe fn tile_4x24(
+unsafe fn tile_by<const C: usize, const V: usize>(
     x: *const f32,
     [c_in, plane, wp]: [usize; 3],
     mut w: *const f32,
-    start: [f32; TILE_CHANNELS],
+    start: [f32; C],
     y: *mut f32,
     y_stride: usize,
 ) {
-    let mut sums = [[_mm256_setzero_ps(); 3]; TILE_CHANNELS];
+    let mut sums = [[_mm256_setzero_ps(); V]; C];
     for (sums, start) in sums.iter_mut().zip(start) {
-        *sums = [_mm256_set1_ps(start); 3];
+        *sums = [_mm256_set1_ps(start); V];
     }
     for i in 0..c_in {
         for u in 0..3 {
             for v in 0..3 {
                 // SAFETY: the caller vouches for these addresses.
                 let at = unsafe { x.add(i * plane + u * wp + v) };
-                // SAFETY: as above.
-                let pixels = unsafe {
-                    [_mm256_loadu_ps(at), _mm256_loadu_ps(at.add(LANES)), _mm256_loadu_ps(at.add(2 * LANES))]
-                };
+                let mut pixels = [_mm256_setzero_ps(); V];
+                for (k, pixels) in pixels.iter_mut().enumerate() {
+                    // SAFETY: as above.
+                    *pixels = unsafe { _mm256_loadu_ps(at.add(k * LANES)) };
+                }
                 for (o, sums) in sums.iter_mut().enumerate() {
-                    // SAFETY: as above; `w` stays within the block of `c_in * 9 * 4` weights.
+                    // SAFETY: as above; `w` stays within the block of `c_in * 9 * C` weights.
                     let weight = unsafe { _mm256_broadcast_ss(&*w.add(o)) };
                     for (sum, pixels) in sums.iter_mut().zip(pixels) {
                         *sum = _mm256_fmadd_ps(pixels, weight, *sum);
                     }
                 }
                 // SAFETY: at most one past the end of the block.
-                w = unsafe { w.add(TILE_CHANNELS) };
+                w = unsafe { w.add(C) };
             }
         }
     }

@@ -330,6 +330,32 @@ fn the_fused_stage_is_normalisation_relu_and_pool() {
     }
 }
 
+/// A convolution joined to what follows it is the two of them, to the bit, gradients too.
+#[test]
+fn a_convolution_joined_to_its_norm_is_the_two_of_them() {
+    for ([n, c, h, w], out, padding) in
+        [([5, 3, 6, 9], 4, 1), ([18, 8, 12, 11], 16, 1), ([2, 2, 5, 5], 3, 0), ([3, 16, 4, 4], 8, 1)]
+    {
+        let vars = [
+            Array::normal("joined/x", &[n, c, h, w]).var(),
+            Array::normal("joined/w", &[out, c, 3, 3]).scaled(0.2, 0.0).var(),
+            Array::normal("joined/gamma", &[out]).var(),
+            Array::normal("joined/beta", &[out]).var(),
+        ];
+        let [x, w, gamma, beta] = &vars;
+        let joined = conv_norm_relu_pool(x, w, gamma, beta, padding, 1e-3).unwrap();
+        let z = conv2d(x, w, None, 1, padding).unwrap();
+        let apart = batch_norm_relu_pool(&z, gamma, beta, 1e-3).unwrap();
+        assert_eq!(joined.1, apart.1);
+        let numbers = |y: &Tensor| -> Vec<Vec<f32>> {
+            let weight = Array::normal("joined/weight", y.dims()).var();
+            let gradients = (y * weight.as_tensor()).unwrap().sum_all().unwrap().backward().unwrap();
+            [values(y)].into_iter().chain(vars.iter().map(|v| values(gradients.get(v).unwrap()))).collect()
+        };
+        assert_eq!(numbers(&joined.0), numbers(&apart.0));
+    }
+}
+
 /// `y = avg_pool(max(x, 0), k)`.
 #[test]
 fn relu_and_pool_fused_equal_their_parts() {

@@ -46,6 +46,12 @@ fn options_out_of_range_and_empty_operands() {
     assert!(message(dropout(&x, 1.0, DropoutAt { seed: 0, layer: 0, step: 0 })).contains("in [0, 1)"));
     assert!(message(batch_norm(&x, &zeros(&[3]), &zeros(&[3]), 0.0)).contains("eps must be > 0"));
     assert!(message(batch_norm(&x, &zeros(&[2]), &zeros(&[3]), 1e-5)).contains("gamma and beta [3]"));
+    let joined = |channels, padding| {
+        let (w, parameter) = (zeros(&[4, 3, 3, 3]), zeros(&[channels]));
+        conv_norm_relu_pool(&zeros(&[2, 3, 3, 3]), &w, &parameter, &parameter, padding, 1e-5)
+    };
+    assert!(message(joined(3, 1)).contains("gamma and beta [4]"));
+    assert!(message(joined(4, 0)).contains("2 x 2 after the convolution"));
     let short = batch_norm_eval(&x, &zeros(&[3]), &zeros(&[3]), &[0.0; 2], &[1.0; 3], 1e-5);
     assert!(message(short).contains("statistics of 3 channels"));
     assert!(message(linear(&x, &zeros(&[5, 3]), None)).contains("x [.., 3]"));

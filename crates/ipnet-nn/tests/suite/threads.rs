@@ -46,8 +46,7 @@ fn wide_step() -> Vec<u32> {
     let w = Array::normal("threads/square", &[16, 16, 3, 3]).scaled(0.1, 0.0).var();
     let (gamma, beta) =
         (Array::normal("threads/bias", &[16]).var(), Array::normal("threads/beta16", &[16]).var());
-    let h = conv2d(&x, &w, None, 1, 1).unwrap();
-    let (h, _) = batch_norm_relu_pool(&h, &gamma, &beta, 1e-5).unwrap();
+    let (h, _) = conv_norm_relu_pool(&x, &w, &gamma, &beta, 1, 1e-5).unwrap();
     let loss = h.sqr().unwrap().sum_all().unwrap();
     let grads = loss.backward().unwrap();
     let mut numbers = values(&loss);

@@ -105,6 +105,12 @@ impl Conv {
         }
     }
 
+    /// Weight and padding, where this is a plain convolution of frames: stride 1, no bias.
+    pub fn plain(&self) -> Option<(&Tensor, usize)> {
+        let plain = matches!(self.time, Time::Frame) && self.stride == 1 && self.bias.is_none();
+        plain.then_some((&self.weight, self.side / 2))
+    }
+
     /// Counts of the convolution and the normalisation behind it, over `map` at its input; `after` values per pixel and
     /// channel of the output are the normalisation, ReLU and the like.
     pub fn counts(&self, map: MapSize, after: usize) -> Vec<LayerCounts> {

@@ -50,6 +50,13 @@ impl BatchNorm {
         Ok(y)
     }
 
+    /// A convolution with `w`, stride 1 and no bias, and [`BatchNorm::relu_pool`] in one, for training.
+    pub fn conv_relu_pool(&self, x: &Tensor, w: &Tensor, padding: usize) -> Result<Tensor, Error> {
+        let (y, statistics) = ipnet_nn::conv_norm_relu_pool(x, w, &self.gamma, &self.beta, padding, EPS)?;
+        self.keep(&statistics);
+        Ok(y)
+    }
+
     fn keep(&self, statistics: &ipnet_nn::BatchStats) {
         blend(&self.mean, &statistics.mean);
         blend(&self.variance, &statistics.unbiased_var());

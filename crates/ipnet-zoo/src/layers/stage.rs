@@ -32,6 +32,9 @@ impl ConvStage {
     }
 
     pub fn forward(&self, x: &Tensor, steps: usize, mode: Mode) -> Result<Tensor, Error> {
+        if let (Pool::Mean, true, Some((weight, padding))) = (self.pool, mode.train, self.conv.plain()) {
+            return self.norm.conv_relu_pool(x, weight, padding);
+        }
         let y = self.conv.forward(x, steps, mode)?;
         match self.pool {
             Pool::Mean => self.norm.relu_pool(&y, mode),

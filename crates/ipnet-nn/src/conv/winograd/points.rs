@@ -110,6 +110,7 @@ pub(super) fn of_gradient([y0, y1, y2, y3]: [__m256; TILE]) -> [__m256; SIDE] {
         let (even, odd) = (_mm256_fmadd_ps(x2, y2, y0), _mm256_fmadd_ps(x3, y3, _mm256_mul_ps(x1, y1)));
         [_mm256_add_ps(even, odd), _mm256_sub_ps(even, odd)]
     };
-    let [[p1, p2], [p3, p4]] = [A, B].map(pair);
+    // Not `map`: a function of the library is compiled without the instruction set, and calls the closure.
+    let ([p1, p2], [p3, p4]) = (pair(A), pair(B));
     [y0, p1, p2, p3, p4, y3]
 }
