@@ -4,8 +4,8 @@
 //! [`crate::conv2d`]'s `dx` and `dw`. The bits are those of the two operations one after the other.
 //!
 //! Design decision: as two operations, `z`'s gradient is a tensor four times as large as all else of the stage, which is
-//! cleared, written, added to candle's zeros and read again. Here it exists for a sample at a time, in the cache, and `z`
-//! in a buffer that is used again.
+//! cleared, written, added to candle's zeros and read again. Here it exists for a sample at a time, in the cache, `z`
+//! in a buffer that is used again, and `z`'s statistics are taken from a sample as soon as it is there.
 
 use candle_core::Tensor;
 use rayon::prelude::*;
@@ -14,7 +14,7 @@ use crate::autograd::{operand, record3, view};
 use crate::buffers::Buffer;
 use crate::conv::{self, Geometry};
 use crate::error::{Error, Result};
-use crate::norm::{BatchStats, Extent, batch_stats, check_parameters, inverse_sd};
+use crate::norm::{BatchStats, Extent, PlaneSums, check_parameters, inverse_sd};
 use crate::norm_relu_pool::{Affine, Tail};
 
 const OP: &str = "conv_norm_relu_pool";
@@ -45,11 +45,16 @@ pub fn conv_norm_relu_pool(
     let (xs, ws, both) = (view(OP, &x)?, view(OP, &w)?, view(OP, &parameters)?);
     let mut z = Buffer::new(batch * g.y_sample());
     let convolution = conv::Forward::new(&g, ws.slice()?, None);
-    z.par_chunks_mut(g.y_sample())
+    let sums: Vec<PlaneSums> = z
+        .par_chunks_mut(g.y_sample())
         .zip(xs.slice()?.par_chunks(g.x_sample()))
-        .for_each(|(z, x)| convolution.sample(x, z));
+        .flat_map_iter(|(z, x)| {
+            convolution.sample(x, z);
+            z.chunks_exact(g.y_plane()).map(PlaneSums::of)
+        })
+        .collect();
     let extent = Extent { channels: g.c_out, plane: g.y_plane(), batch };
-    let stats = batch_stats(&z, &extent);
+    let stats = extent.stats_of(&sums);
     let (mean, inv_sd) = (stats.mean.clone(), inverse_sd(&stats.var, eps));
     let tail = Tail { extent, height: g.h_out, width: g.w_out, mean, inv_sd, of_batch: true };
     let y = tail.forward(&z, Affine::of(both.slice()?));

@@ -7,8 +7,9 @@
 //! With given statistics they are constants and `dx = gamma / sqrt(var + eps) * dy`.
 //!
 //! Design decision: batch statistics are returned as plain vectors, outside the graph; a layer keeps its own
-//! running statistics from them. They are summed per channel in a fixed order, in two passes (mean, then centred
-//! squares), because the one-pass formula loses the variance of a channel with a large mean.
+//! running statistics from them. Each plane gives its sum and its squares around its own mean, while it is in the cache,
+//! and the planes of a channel are joined in order (Chan et al. 1979): the one-pass formula with raw squares loses the
+//! variance of a channel with a large mean.
 
 use candle_core::Tensor;
 use rayon::prelude::*;
@@ -59,6 +60,21 @@ impl Extent {
     fn planes<'a>(&self, x: &'a [f32], c: usize) -> impl Iterator<Item = &'a [f32]> {
         let plane = self.plane;
         x.chunks_exact(self.sample()).map(move |sample| &sample[c * plane..(c + 1) * plane])
+    }
+
+    /// Statistics of each channel from the sums `[N, C]` of its planes, added in order.
+    pub fn stats_of(&self, sums: &[PlaneSums]) -> BatchStats {
+        let (count, plane) = (self.count() as f64, self.plane as f64);
+        let of_channel = |c: usize| {
+            let planes = || sums.iter().skip(c).step_by(self.channels);
+            let mean = planes().map(|plane| plane.sum).sum::<f64>() / count;
+            let squares = planes().map(|sums| sums.squares + plane * (sums.sum / plane - mean).powi(2));
+            let var = squares.sum::<f64>() / count;
+            // Not f64::max, which would turn the NaN of a diverged layer into a variance of zero.
+            (mean as f32, if var < 0.0 { 0.0 } else { var as f32 })
+        };
+        let (mean, var) = (0..self.channels).map(of_channel).unzip();
+        BatchStats { mean, var, count: self.count() }
     }
 
     pub fn check(op: &'static str, x: &Tensor, gamma: &Tensor, beta: &Tensor, eps: f64) -> Result<Self> {
@@ -162,22 +178,29 @@ pub(crate) fn inverse_sd(var: &[f32], eps: f64) -> Vec<f32> {
     var.iter().map(|&var| (1.0 / (f64::from(var) + eps).sqrt()) as f32).collect()
 }
 
+/// Sum of a plane and sum of squares around its own mean.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PlaneSums {
+    sum: f64,
+    squares: f64,
+}
+
+impl PlaneSums {
+    pub fn of(plane: &[f32]) -> Self {
+        let sum = parallel::sum(plane);
+        let mean = sum / plane.len() as f64;
+        let centre = mean as f32;
+        let squares = parallel::sum_by(plane, plane, |x, _| (x - centre) * (x - centre));
+        // The centre is the mean, rounded.
+        Self { sum, squares: squares - plane.len() as f64 * (mean - f64::from(centre)).powi(2) }
+    }
+}
+
 pub(crate) fn batch_stats(x: &[f32], extent: &Extent) -> BatchStats {
-    let count = extent.count();
-    let (mean, var) = (0..extent.channels)
-        .into_par_iter()
-        .map(|c| {
-            let mean = extent.planes(x, c).map(parallel::sum).sum::<f64>() / count as f64;
-            let centre = mean as f32;
-            let squares = extent
-                .planes(x, c)
-                .map(|plane| parallel::sum_by(plane, plane, |x, _| (x - centre) * (x - centre)));
-            let var = squares.sum::<f64>() / count as f64 - (mean - f64::from(centre)).powi(2);
-            // Not f64::max, which would turn the NaN of a diverged layer into a variance of zero.
-            (centre, if var < 0.0 { 0.0 } else { var as f32 })
-        })
-        .unzip();
-    BatchStats { mean, var, count }
+    let samples = x.par_chunks_exact(extent.sample());
+    let sums: Vec<PlaneSums> =
+        samples.flat_map_iter(|sample| sample.chunks_exact(extent.plane).map(PlaneSums::of)).collect();
+    extent.stats_of(&sums)
 }
 
 fn normalise(

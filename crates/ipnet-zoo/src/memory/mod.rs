@@ -52,6 +52,11 @@ impl FeatureShape {
 /// Initial decay per step of digital leaky memories: the default device's heat keeps 0.8 of itself over one slot.
 pub(crate) const INITIAL_DECAY: f64 = 0.8;
 
+/// `1 / (1 + exp(-w))`, of a few numbers.
+fn sigmoid(w: &Tensor) -> Result<Tensor, Error> {
+    Ok((w.neg()?.exp()? + 1.0)?.recip()?)
+}
+
 /// One memory at one place.
 #[derive(Debug)]
 pub(crate) enum MemoryLayer {

@@ -88,7 +88,7 @@ impl Spiking {
             }
             Kind::Plif(w) => {
                 // k u + (1 - k) v', with k multiplied into the synapse: three tensors of a few channels.
-                let k = ((w.neg()?.exp()? + 1.0)?.recip()?).broadcast_as(self.gain.shape())?.contiguous()?;
+                let k = super::sigmoid(w)?.broadcast_as(self.gain.shape())?.contiguous()?;
                 let drive = self.drive(x, &(&self.gain * &k)?, &(&self.bias * &k)?)?;
                 Ok(lif_scan(&drive, &k.affine(-1.0, 1.0)?, &config)?)
             }
