@@ -1,5 +1,5 @@
-# Recipes; `./bootstrap RECIPE` installs what they need first. Everything, the main job too, is built in the
-# one dev profile of Cargo.toml (opt-level 3, overflow checks in this workspace's own code): a second
+# Recipes; `./bootstrap RECIPE` installs what they need first. Everything but `just bench`, the main job too, is
+# built in the one dev profile of Cargo.toml (opt-level 3, overflow checks in this workspace's own code): a second
 # profile would compile the tensor library twice, five minutes of two cores, to run a few percent faster.
 
 set positional-arguments
@@ -42,7 +42,7 @@ doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
     @echo "target/doc/ipnet/index.html"
 
-# Fetch official data sets and check their md5, e.g. `just data nmnist ~/data/nmnist`
+# Fetch official data sets, or check them (by md5 where one is published), e.g. `just data nmnist ~/data`
 data SET DIR:
     data-scripts/fetch "$1" "$2"
 
