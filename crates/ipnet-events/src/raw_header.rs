@@ -4,6 +4,10 @@ use crate::Error;
 use crate::source::Source;
 
 const LINE_LIMIT: usize = 1 << 16;
+/// Columns and rows that an event can name: EVT 2.0 and 3.0 have 11 bits for each, DAT has 14. A header that states more is
+/// wrong, and whoever makes pictures would believe it.
+const EVT_SIDE: u16 = 1 << 11;
+const DAT_SIDE: u16 = 1 << 14;
 
 /// What a header says.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -23,8 +27,12 @@ impl RawHeader {
     }
 
     /// Reads the header, up to the first byte of the data.
+    ///
+    /// # Errors
+    /// A size that is no number, 0, or beyond what the format's events can name.
     pub fn read(source: &mut Source) -> Result<Self, Error> {
         let mut header = Self::default();
+        let mut size_offset = 0;
         loop {
             let offset = source.offset();
             let Some(line) = source.line(b'%', LINE_LIMIT)? else { break };
@@ -36,6 +44,7 @@ impl RawHeader {
                     _ => Err(source.fault(offset, "a size from 1 to 65535", format!("'{value}'"))),
                 }
             };
+            let before = header.sensor();
             match key.to_ascii_lowercase().as_str() {
                 "end" => break,
                 "evt" => header.evt = Some(value.into()),
@@ -60,8 +69,19 @@ impl RawHeader {
                 }
                 _ => {}
             }
+            if header.sensor() != before {
+                size_offset = offset;
+            }
         }
-        Ok(header)
+        let most = if header.evt.is_some() { EVT_SIDE } else { DAT_SIDE };
+        match header.sensor() {
+            Some((width, height)) if width.max(height) > most => {
+                let expected =
+                    format!("a sensor of at most {most} x {most}, as the format's events can name");
+                Err(source.fault(size_offset, expected, format!("{width} x {height}")))
+            }
+            _ => Ok(header),
+        }
     }
 }
 

@@ -92,6 +92,28 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Keeping<A> {
         block
     }
 
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: the caller promises that `new_size` makes a layout.
+        let new = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
+        match (class(layout), class(new)) {
+            // SAFETY: both before and after, the block is the inner allocator's, of the layout asked for.
+            (None, None) => unsafe { self.inner.realloc(block, layout, new_size) },
+            // The block has the size of its class.
+            (Some(old), Some(new)) if old == new => block,
+            _ => {
+                // SAFETY: the caller's promises; the blocks do not overlap, and both have the bytes that are copied.
+                unsafe {
+                    let moved = self.alloc(new);
+                    if !moved.is_null() {
+                        std::ptr::copy_nonoverlapping(block, moved, layout.size().min(new_size));
+                        self.dealloc(block, layout);
+                    }
+                    moved
+                }
+            }
+        }
+    }
+
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         match class(layout) {
             // SAFETY: the block came from the inner allocator with this layout.
@@ -110,6 +132,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Keeping<A> {
 mod tests {
     use super::*;
     use std::alloc::System;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     #[test]
     fn a_large_block_comes_back_and_is_zeroed_on_request() {
@@ -134,6 +157,60 @@ mod tests {
             keeping.dealloc(small, layout(64));
         }
         assert_eq!(keeping.kept.lock().unwrap().bytes, (6 << 20) + (5 << 20));
+    }
+
+    /// The system's allocator, counting.
+    #[derive(Default)]
+    struct Counting {
+        allocations: AtomicUsize,
+        reallocations: AtomicUsize,
+    }
+
+    // SAFETY: the system's allocator.
+    unsafe impl GlobalAlloc for Counting {
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            self.allocations.fetch_add(1, Relaxed);
+            // SAFETY: the caller's promises.
+            unsafe { System.alloc(layout) }
+        }
+        unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+            // SAFETY: the caller's promises.
+            unsafe { System.dealloc(block, layout) }
+        }
+        unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+            self.reallocations.fetch_add(1, Relaxed);
+            // SAFETY: the caller's promises.
+            unsafe { System.realloc(block, layout, new_size) }
+        }
+    }
+
+    /// Small blocks are the inner allocator's to resize, within a class a block stays where it is, and into or out of a class
+    /// it moves; what it holds stays.
+    #[test]
+    fn a_block_is_resized_without_a_copy_where_it_can_be() {
+        let keeping = Keeping::new(Counting::default());
+        let counts =
+            || [&keeping.inner.allocations, &keeping.inner.reallocations].map(|count| count.load(Relaxed));
+        let layout = |len| Layout::from_size_align(len, 8).unwrap();
+        // SAFETY: every block is used within its layout and freed once with it.
+        unsafe {
+            let block = keeping.alloc(layout(64));
+            (0..64).for_each(|i| block.add(i).write(i as u8));
+            let block = keeping.realloc(block, layout(64), 1000);
+            assert_eq!(counts(), [1, 1], "small to small");
+            let block = keeping.realloc(block, layout(1000), FROM_BYTES + 1);
+            assert_eq!(counts(), [2, 1], "small to large");
+            let same = keeping.realloc(block, layout(FROM_BYTES + 1), FROM_BYTES + (FROM_BYTES >> 3));
+            assert_eq!((same, counts()), (block, [2, 1]), "within a class");
+            let block = keeping.realloc(same, layout(FROM_BYTES + (FROM_BYTES >> 3)), 2 * FROM_BYTES);
+            assert_eq!(counts(), [3, 1], "to another class");
+            let block = keeping.realloc(block, layout(2 * FROM_BYTES), 64);
+            assert_eq!(counts(), [4, 1], "large to small");
+            assert!((0..64).all(|i| block.add(i).read() == i as u8));
+            keeping.dealloc(block, layout(64));
+        }
+        let bytes = keeping.kept.lock().unwrap().bytes;
+        assert_eq!(bytes, FROM_BYTES + (FROM_BYTES >> 3) + 2 * FROM_BYTES, "both large blocks are kept");
     }
 
     #[test]

@@ -17,5 +17,5 @@ pub use counts::{LayerCounts, OpCounts, Role};
 pub use error::Error;
 pub use memory::{INITIAL_BIAS, INITIAL_GAIN, sensor_gain_v};
 pub use net::{Mode, Network, Readout, TemporalNet, Watch};
-pub use params::{Buffer, Parameters};
+pub use params::Parameters;
 pub use spec::{Backbone, Firing, InputShape, Memory, NetSpec, Placement};

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 /// Running statistics of a normalisation, shared between the layer and the checkpoint.
-pub type Buffer = Arc<Mutex<Vec<f32>>>;
+pub(crate) type Buffer = Arc<Mutex<Vec<f32>>>;
 
 /// All trained parameters and running statistics of one network.
 #[derive(Debug)]

@@ -40,6 +40,69 @@ fn no_memory() {
     assert_eq!(counts.total_of(Role::Memory, |layer| layer.parameters), 0);
 }
 
+/// What the energy bill reads: operations beside the products, weights, activations in and out, state in and out.
+fn accesses(counts: &OpCounts, role: Role) -> [u64; 6] {
+    let of = |count: fn(&LayerCounts) -> u64| counts.total_of(role, count);
+    let [other, weights, reads] = [of(|l| l.other_ops), of(|l| l.weight_reads), of(|l| l.activation_reads)];
+    [other, weights, reads, of(|l| l.activation_writes), of(|l| l.state_reads), of(|l| l.state_writes)]
+}
+
+/// A step, layer by layer:
+/// ```text
+///           other operations                                   weights           in             out
+/// stage1    34 x 34 x 16 x 3 (scale, shift, ReLU)              144 + 32          34 x 34        16 x 17 x 17
+///           + 17 x 17 x 16 x 4 (a pool's sum)
+/// stage2    17 x 17 x 32 x 3 + 8 x 8 x 32 x 4                  4608 + 64         16 x 17 x 17   32 x 8 x 8
+/// stage3    8 x 8 x 32 x 3 + 4 x 4 x 32 x 4                    9216 + 64         32 x 8 x 8     512
+/// hidden    64 (bias) + 64 (ReLU)                              512 x 64 + 64     512            64
+/// readout   20 (bias) + 20 (mean over time)                    64 x 20 + 20      64             20
+/// sum       55488 + 18496 + 27744 + 8192 + 6144 + 2048         48260             8404           7268
+///           + 128 + 40 = 118280
+/// ```
+#[test]
+fn accesses_without_memory() {
+    let (_, counts) = network(Memory::None, Placement::None);
+    let expected = [16 * 118_280, 16 * 48_260, 16 * 8404, 16 * 7268, 0, 0];
+    assert_eq!(accesses(&counts, Role::Backbone), expected);
+    assert_eq!(accesses(&counts, Role::Memory), [0; 6]);
+}
+
+/// A step of each memory: 34 x 34 = 1156 values at the sensor, 512 features at the head in and 64 units out.
+/// ```text
+/// ip     no digital state and no other operation (the clamp is the driver's); gain, bias
+/// lif    comparison and reset of each value; gain, bias; a membrane each            alif: an adaptation too
+/// plif   as lif, and one time constant                                              ema: one decay, nothing beside the products
+/// rnn    a bias and a tanh per unit;                                                64 x 576 + 64
+/// gru    6 biases, 3 nonlinearities, r n and (1 - z) n + z h (5): 14 per unit       3 (64 x 576 + 2 x 64)
+/// lstm   4 biases, 4 nonlinearities, f c + i g and o tanh(c) (5): 13 per unit       4 (64 x 576 + 64); h and c
+/// elm    bias and ReLU of 128 hidden; bias, two scalings and tanh of 64             512 + 576 x 128 + 128 + 128 x 64 + 64 trained,
+///        (256 + 256); a trace per feature, a memory per unit                        and the constants: 512 + 2 x 64
+/// ```
+#[test]
+fn accesses_of_the_memories() {
+    let step = |memory, placement| {
+        let (_, counts) = network(memory, placement);
+        accesses(&counts, Role::Memory).map(|count| {
+            assert_eq!(count % 16, 0, "{memory}");
+            count / 16
+        })
+    };
+    let at_sensor = |memory| step(memory, Placement::Sensor);
+    assert_eq!(at_sensor(Memory::Ip), [0, 2, 1156, 1156, 0, 0]);
+    assert_eq!(at_sensor(Memory::Lif), [2312, 2, 1156, 1156, 1156, 1156]);
+    assert_eq!(at_sensor(Memory::Alif), [2312, 2, 1156, 1156, 2312, 2312]);
+    assert_eq!(at_sensor(Memory::Plif), [2312, 3, 1156, 1156, 1156, 1156]);
+    assert_eq!(at_sensor(Memory::Ema), [0, 1, 1156, 1156, 1156, 1156]);
+    let at_head = |memory| step(memory, Placement::Head);
+    assert_eq!(at_head(Memory::Rnn), [2 * 64, 36_928, 512, 64, 64, 64]);
+    assert_eq!(at_head(Memory::Gru), [14 * 64, 110_976, 512, 64, 64, 64]);
+    assert_eq!(at_head(Memory::Lstm), [13 * 64, 147_712, 512, 64, 128, 128]);
+    assert_eq!(at_head(Memory::Elm), [512, 82_624 + 640, 512, 64, 576, 576]);
+    // Per hidden value 4 biases, 4 nonlinearities and the LSTM's 5, 32 x 4 x 4 of them; h and c.
+    let weights = 2 * 4 * 32 * 32 * 9 + 4 * 32;
+    assert_eq!(step(Memory::ConvLstm, Placement::Stage3), [13 * 512, weights, 512, 512, 1024, 1024]);
+}
+
 #[test]
 fn ip_at_the_sensor_adds_one_gain_and_bias_and_no_digital_state() {
     let (_, none) = network(Memory::None, Placement::None);

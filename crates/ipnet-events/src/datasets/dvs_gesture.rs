@@ -5,7 +5,8 @@
 //! neither official part; such clips count as train, so that no unofficial person ever enters a test figure.
 //! A clip is `[start, end)` of its label row, its times counted from `start`; see the rule for overlapping rows
 //! in the label reader. Folders written by `synth::gestures` have the same layout and name their recordings in
-//! `trials_to_train.txt` and `trials_to_test.txt`, which completeness is then measured against.
+//! `trials_to_train.txt` and `trials_to_test.txt`, which completeness is then measured against. Design decision: these lists
+//! say that a folder is whole, never that it is the official one; for that the official list is in this file.
 
 use super::labels::{LabelRow, read_labels};
 use super::{describe, entries};
@@ -100,7 +101,7 @@ impl DvsGesture {
         Ok(set)
     }
 
-    /// The files of the data set that the folder lacks, and the clips it has.
+    /// The files of the data set that the folder lacks, by its own lists of trials if it has them, and the clips it has.
     ///
     /// # Errors
     /// [`Error::Io`] if a list of trials is there but cannot be read.
@@ -109,13 +110,32 @@ impl DvsGesture {
             Some(names) => names,
             None => official_recordings(),
         };
+        Ok(self.measured_against(&expected))
+    }
+
+    /// As [`completeness`](Self::completeness), measured against the official list of 122 recordings, whatever lists of
+    /// trials the folder has.
+    pub fn official_completeness(&self) -> Completeness {
+        self.measured_against(&official_recordings())
+    }
+
+    /// Whether the folder holds the official data set, whole: its 122 recordings by name, no other, and their 1176 and 288
+    /// clips. A folder of `synth::gestures` never does, as its recordings have 11 clips each, 1342 in 122.
+    pub fn is_official_complete(&self) -> bool {
+        let state = self.official_completeness();
+        state.missing.is_empty()
+            && self.recordings.len() == state.expected
+            && (state.train_clips, state.test_clips) == OFFICIAL_CLIPS
+    }
+
+    fn measured_against(&self, expected: &[String]) -> Completeness {
         let there = |name: &String| self.recordings.iter().any(|path| path.ends_with(name));
-        Ok(Completeness {
+        Completeness {
             expected: expected.len(),
             missing: expected.iter().filter(|name| !there(name)).cloned().collect(),
             train_clips: self.split(Part::Train).len(),
             test_clips: self.split(Part::Test).len(),
-        })
+        }
     }
 
     /// Asserts that the folder holds the whole data set; for the official one, 1176 and 288 clips.
@@ -281,6 +301,42 @@ mod tests {
         let names = official_recordings();
         let train = names.iter().filter(|name| name.as_str() < "user24").count();
         assert_eq!((train, names.len() - train), (98, 24));
+    }
+
+    #[test]
+    fn only_the_official_recordings_with_their_clips_are_official() {
+        let dir = tempfile::tempdir().unwrap();
+        let names = official_recordings();
+        let write = |name: &str, clips: usize| {
+            // Opening lists clips by their labels; the recordings themselves are not read.
+            let row = |i: usize| format!("{},{},{}\n", i % 11 + 1, i * 10, i * 10 + 10);
+            let rows: String = (0..clips).map(row).collect();
+            let stem = name.trim_end_matches(".aedat");
+            std::fs::write(dir.path().join(name), []).unwrap();
+            let text = format!("class,startTime_usec,endTime_usec\n{rows}");
+            std::fs::write(dir.path().join(format!("{stem}_labels.csv")), text).unwrap();
+        };
+        let set = || DvsGesture::open(dir.path()).unwrap();
+        names.iter().for_each(|name| write(name, 12));
+        assert!(set().is_official_complete());
+        // 11 clips each, as generated ones have; then one recording beside them.
+        names.iter().for_each(|name| write(name, 11));
+        assert!(set().official_completeness().missing.is_empty() && !set().is_official_complete());
+        names.iter().for_each(|name| write(name, 12));
+        write(&names[0], 11);
+        write("user30_lab.aedat", 1);
+        assert_eq!(set().official_completeness().train_clips, 1176);
+        assert!(!set().is_official_complete());
+        // Lists that name what is there make a folder whole, but not official.
+        for name in ["user30_lab", "user29_natural"] {
+            std::fs::remove_file(dir.path().join(format!("{name}.aedat"))).unwrap();
+        }
+        let listed: String = names[..121].iter().map(|name| format!("{name}\n")).collect();
+        std::fs::write(dir.path().join("trials_to_train.txt"), listed).unwrap();
+        std::fs::write(dir.path().join("trials_to_test.txt"), "").unwrap();
+        assert!(set().completeness().unwrap().missing.is_empty());
+        assert_eq!(set().official_completeness().missing, ["user29_natural.aedat"]);
+        assert!(!set().is_official_complete());
     }
 
     #[test]

@@ -27,10 +27,11 @@ impl NMnist {
     /// Length that every clip is given, unless its events last longer \[us\]: three saccades of about 105 ms.
     pub const CLIP_US: u64 = 316_000;
 
-    /// Lists the recordings below `dir`.
+    /// Lists the recordings below `dir`. Ten outputs are trained and tested, so each part that is there must hold all ten
+    /// digits; `Test` may be absent.
     ///
     /// # Errors
-    /// [`Error::Layout`] if `dir` has no `Train` folder or no recording in it, or holds a recording of no digit.
+    /// [`Error::Layout`] if `dir` has no `Train` folder, or if a digit has no recording in `Train`, or in a `Test` that is there.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, Error> {
         let dir = dir.as_ref();
         if !dir.join("Train").is_dir() {
@@ -63,12 +64,11 @@ impl NMnist {
 
     fn add_part(&mut self, dir: &Path, part: Part) -> Result<(), Error> {
         let before = self.paths.len();
+        let mut without = Vec::new();
         for label in 0..10 {
+            let first = self.paths.len();
             let folder = dir.join(label.to_string());
-            if !folder.is_dir() {
-                continue;
-            }
-            for path in entries(&folder)? {
+            for path in if folder.is_dir() { entries(&folder)? } else { Vec::new() } {
                 if path.extension().is_some_and(|extension| extension == "bin") {
                     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
                     let group =
@@ -77,16 +77,22 @@ impl NMnist {
                     self.paths.push(path);
                 }
             }
+            if self.paths.len() == first {
+                without.push(label.to_string());
+            }
         }
-        if self.paths.len() == before {
-            let found = describe(dir);
-            return Err(Error::Layout {
-                path: dir.to_owned(),
-                expected: "recordings <digit>/*.bin".to_owned(),
-                found,
-            });
+        if without.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let (expected, found) = if self.paths.len() == before {
+            ("recordings <digit>/*.bin".to_owned(), describe(dir))
+        } else {
+            (
+                "recordings <digit>/*.bin of all ten digits".to_owned(),
+                format!("none of {}", without.join(", ")),
+            )
+        };
+        Err(Error::Layout { path: dir.to_owned(), expected, found })
     }
 
     fn split_train(&mut self) {
@@ -117,10 +123,16 @@ impl Dataset for NMnist {
         &self.samples
     }
 
+    /// Reads the recording; one without events is refused, as a copy that broke off leaves a file of 0 bytes.
     fn sample(&self, index: usize) -> Result<Sample, Error> {
-        let events = nmnist_bin::read(&self.paths[index])?;
-        let end = events.t.last().map_or(0, |t| t + 1);
-        Ok(Sample { events, label: self.samples[index].label, duration_us: end.max(Self::CLIP_US) })
+        let path = &self.paths[index];
+        let events = nmnist_bin::read(path)?;
+        let Some(&last) = events.t.last() else {
+            let (expected, found) = ("a recording with events".to_owned(), "none".to_owned());
+            return Err(Error::Layout { path: path.clone(), expected, found });
+        };
+        let duration_us = (last + 1).max(Self::CLIP_US);
+        Ok(Sample { events, label: self.samples[index].label, duration_us })
     }
 }
 
@@ -177,5 +189,30 @@ mod tests {
         std::fs::create_dir(dir.path().join("Train")).unwrap();
         assert!(message().ends_with("expected recordings <digit>/*.bin, found an empty folder"));
         assert!(NMnist::open(dir.path().join("nowhere")).is_err());
+    }
+
+    #[test]
+    fn a_digit_without_recordings_is_named_in_each_part_that_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let message = || NMnist::open(dir.path()).unwrap_err().to_string();
+        for part in ["Train", "Test"] {
+            write_digits(dir.path(), part, 1);
+            let digits = dir.path().join(part);
+            std::fs::remove_dir_all(digits.join("3")).unwrap();
+            std::fs::remove_file(digits.join("8/00000.bin")).unwrap();
+            let expected = "expected recordings <digit>/*.bin of all ten digits, found none of 3, 8";
+            assert!(message().ends_with(&format!("{part}: {expected}")), "{}", message());
+            write_digits(dir.path(), part, 1);
+            assert!(NMnist::open(dir.path()).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_file_of_0_bytes_is_no_clip() {
+        let dir = tempfile::tempdir().unwrap();
+        write_digits(dir.path(), "Train", 1);
+        std::fs::write(dir.path().join("Train/3/00000.bin"), []).unwrap();
+        let message = NMnist::open(dir.path()).unwrap().sample(3).unwrap_err().to_string();
+        assert!(message.ends_with("00000.bin: expected a recording with events, found none"), "{message}");
     }
 }

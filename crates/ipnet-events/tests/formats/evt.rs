@@ -72,6 +72,30 @@ fn a_pixel_outside_the_sensor_is_refused_with_its_byte() {
 }
 
 #[test]
+fn a_sensor_beyond_what_events_can_name_is_refused() {
+    let sensor = |head: &str, kind: Format| {
+        let bytes = [head.as_bytes(), b"% end\n\x0c\x08"].concat();
+        let read = kind.reader(Box::new(std::io::Cursor::new(bytes)), "raw", &OpenOptions::default());
+        read.map(|reader| reader.sensor_size()).map_err(|error| error.to_string())
+    };
+    for (kind, most, mark) in [
+        (Format::Evt2, 2048, "% evt 2.0"),
+        (Format::Evt3, 2048, "% evt 3.0"),
+        (Format::Dat, 16384, "% Version 2"),
+    ] {
+        let head = |side: u16| format!("% geometry {side}x9\n{mark}\n");
+        assert_eq!(sensor(&head(most), kind), Ok(Some((most, 9))));
+        let error = sensor(&head(most + 1), kind).unwrap_err();
+        let expected = format!(
+            "raw: at byte 0: expected a sensor of at most {most} x {most}, as the format's events can name"
+        );
+        assert!(error.starts_with(&expected), "{error}");
+    }
+    let late = sensor("% evt 3.0\n% format EVT3;height=8000;width=8000\n", Format::Evt3).unwrap_err();
+    assert!(late.starts_with("raw: at byte 10: ") && late.ends_with("found 8000 x 8000"), "{late}");
+}
+
+#[test]
 fn long_silences_survive_the_round_trip() {
     let folder = tempfile::tempdir().unwrap();
     let mut events = Events::default();

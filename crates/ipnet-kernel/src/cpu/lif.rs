@@ -16,7 +16,9 @@
 //! gm = go + (1 - z s) G_v
 //! dL/dx = gm,  dL/ddecay += v gm,  G_v <- decay gm,  G_a <- rho G_a - strength go
 //! ```
-//! A NaN in `x` makes that neuron's spikes NaN from that step on.
+//! A NaN in `x` makes that neuron's spikes NaN from that step on. An infinity is not clamped: the membrane stays infinite (for
+//! a decay above 0), so below the neuron is silent for good and above it fires for ever, or with reset zero (infinity times
+//! 0) is NaN from the next step on.
 
 use super::block::{Cutter, SharedRows, add_per_channel, as_new, fill_per_channel, rows, with_scratch};
 use super::run::{AtLevel, for_blocks, in_parts, past_cache};

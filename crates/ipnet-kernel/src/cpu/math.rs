@@ -199,6 +199,34 @@ mod tests {
         assert!(worst < 4e-7, "{worst:e}");
     }
 
+    /// `ln x` of positive normal numbers: an error below 3e-7 of `ln x`, within (1/2, 2) of `x - 1`.
+    #[test]
+    fn ln_is_within_its_error() {
+        let mut worst: f64 = 0.0;
+        let near = (0..1 << 16).map(|i| 1.0 + (i - (1 << 15)) as f32 * (f32::EPSILON / 2.0));
+        for x in numbers(0.0, f32::MAX).filter(|x| *x >= f32::MIN_POSITIVE).chain(near) {
+            let (wide, expected) = (f64::from(x), f64::from(x).ln());
+            let scale = if 0.5 < wide && wide < 2.0 { wide - 1.0 } else { expected };
+            let off = (f64::from(ln(x)) - expected).abs();
+            worst = worst.max(if off == 0.0 { 0.0 } else { off / scale.abs() });
+        }
+        assert!(worst < 3e-7, "{worst:e}");
+    }
+
+    /// `sin` and `cos` of `2 pi x` over [0, 1): an absolute error below 2e-7.
+    #[test]
+    fn sin_cos_is_within_its_error() {
+        let mut worst: f64 = 0.0;
+        let even = (0..1 << 20).map(|i| i as f32 / (1 << 20) as f32);
+        for x in numbers(0.0, 1.0).filter(|x| (0.0..1.0).contains(x)).chain(even) {
+            let (sin, cos) = sin_cos_turns(crate::cpu::portable::PortableF32, x);
+            let (expected_sin, expected_cos) = (f64::from(x) * std::f64::consts::TAU).sin_cos();
+            let off = (f64::from(sin) - expected_sin).abs().max((f64::from(cos) - expected_cos).abs());
+            worst = worst.max(off);
+        }
+        assert!(worst < 2e-7, "{worst:e}");
+    }
+
     /// A NaN of any payload stays one.
     #[test]
     fn nan_comes_through() {

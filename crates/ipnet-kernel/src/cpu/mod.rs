@@ -20,14 +20,13 @@ mod neon;
 pub(crate) use lif::Neuron as LifNeuron;
 pub use run::CpuBackend;
 pub(crate) use run::{Element, LifGrad, LifInput, ThermalInput, ThermalOutput};
-pub use vector::Real;
 
 /// An instruction set the kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
     /// One lane, any processor.
     Scalar,
-    /// Eight lanes: x86-64 with AVX2 and FMA.
+    /// Sixteen lanes, in pairs of registers: x86-64 with AVX2 and FMA.
     Avx2,
     /// Sixteen lanes: x86-64 with AVX-512F.
     Avx512,

@@ -14,7 +14,7 @@ use std::mem::MaybeUninit;
 use std::ops::{Add, BitXor, Div, Mul, Neg, Sub};
 
 /// Element of a scan: `f32`, and `f64` for the reference instance of the same kernels.
-pub trait Real:
+pub(crate) trait Real:
     Copy
     + Default
     + Debug

@@ -77,7 +77,7 @@ fn launch_config(shape: ScanShape, vector: usize) -> LaunchConfig {
 }
 
 /// What of CUDA is missing on this machine, `None` if the libraries can be loaded.
-pub fn missing_library() -> Option<&'static str> {
+fn missing_library() -> Option<&'static str> {
     // SAFETY: both only try to load a library by its name.
     let (driver, nvrtc) =
         unsafe { (cudarc::driver::sys::is_culib_present(), cudarc::nvrtc::sys::is_culib_present()) };

@@ -16,7 +16,7 @@ const O: usize = 3;
 const SIDE: [usize; 2] = [5, 6];
 
 /// A law with (or without) heat of a firing.
-fn law(reset_k: f64) -> Arc<StepLaw> {
+pub fn law(reset_k: f64) -> Arc<StepLaw> {
     Arc::new(StepLaw {
         dt_s: 1.0,
         t_amb_k: 2.0,

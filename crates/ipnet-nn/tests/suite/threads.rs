@@ -1,9 +1,10 @@
 //! The same bits in pools of one, two and seven threads.
 
-use candle_core::Tensor;
-use ipnet_kernel::LifConfig;
+use candle_core::{Tensor, Var};
+use ipnet_kernel::{LifConfig, ScanConfig};
 use ipnet_nn::*;
 
+use crate::stage::law;
 use crate::support::{Array, values};
 
 /// Runs `f` in a rayon pool of `threads` threads.
@@ -11,7 +12,8 @@ fn in_pool<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> R {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(f)
 }
 
-/// Loss and all gradients of a small network, as bits: with [`step_over_time`] and [`wide_step`], every operation of training.
+/// Loss and all gradients of a small network, as bits. With [`step_over_time`], [`wide_step`] and [`more_steps`] every operation
+/// of this crate.
 fn step() -> Vec<u32> {
     let x = Array::normal("threads/x", &[37, 3, 14, 12]).var();
     let w1 = Array::normal("threads/w1", &[10, 3, 3, 3]).scaled(0.2, 0.0).var();
@@ -53,6 +55,54 @@ fn wide_step() -> Vec<u32> {
     for var in [&x, &w, &gamma, &beta] {
         numbers.extend(values(grads.get(var).unwrap()));
     }
+    numbers.iter().map(|x| x.to_bits()).collect()
+}
+
+/// As [`step`], for what neither it nor the others have: an operation each, its operands' gradients for the loss `sum(y^2)`.
+fn more_steps() -> Vec<u32> {
+    let var = |name: &str, dims: &[usize]| {
+        Array::normal(&format!("threads/more/{name}"), dims).scaled(0.3, 0.1).var()
+    };
+    let mut numbers = Vec::new();
+    let mut take = |y: Tensor, operands: &[&Var]| {
+        numbers.extend(values(&y));
+        let grads = y.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+        for operand in operands {
+            let grad = values(grads.get(operand).unwrap());
+            assert!(grad.iter().any(|g| *g != 0.0));
+            numbers.extend(grad);
+        }
+    };
+    for (gates, scan) in [(4, lstm_scan as fn(&Tensor, &Tensor, Option<&Tensor>) -> _), (3, gru_scan)] {
+        let (x, w) = (var("drive", &[6, 37, gates * 20]), var("w_hh", &[gates * 20, 20]));
+        let b = var("b_hh", &[gates * 20]);
+        take(scan(&x, &w, Some(&b)).unwrap(), &[&x, &w, &b]);
+    }
+    let (a, b) = (var("a", &[37, 9, 15, 14]), var("b", &[37, 9, 15, 14]));
+    take(add_relu(&a, &b).unwrap(), &[&a, &b]);
+    take(relu_avg_pool2d(&a, 2).unwrap(), &[&a]);
+    take(avg_pool2d(&a, 2).unwrap(), &[&a]);
+    let (gamma, beta) = (var("gamma", &[9]), var("beta", &[9]));
+    take(batch_norm_relu_pool(&a, &gamma, &beta, 1e-5).unwrap().0, &[&a, &gamma, &beta]);
+    let statistics = [[0.1; 9], [0.9; 9]];
+    for normalise in [batch_norm_eval, batch_norm_relu_pool_eval] {
+        let y = normalise(&a, &gamma, &beta, &statistics[0], &statistics[1], 1e-5).unwrap();
+        take(y, &[&a, &gamma, &beta]);
+    }
+    // Channels enough for minimal filtering over time.
+    let (x, w, bias) = (var("film", &[7, 5, 9, 6, 7]), var("taps", &[10, 9, 3]), var("bias", &[10]));
+    take(conv_time(&x, &w, Some(&bias)).unwrap(), &[&x, &w, &bias]);
+    let (x, w) = (var("frames", &[7, 11, 3, 12, 11]), var("kernel", &[9, 3, 3, 3]));
+    let (gain, bias) = (var("gain", &[9]), var("probe", &[9]));
+    for reset_k in [0.0, 0.4] {
+        let config = ScanConfig::expected(law(reset_k));
+        let neurons = Neurons::Thermal { gain: &gain, bias: &bias, config: &config };
+        take(conv_stage(&x, &w, &beta, 1, neurons, 2).unwrap(), &[&x, &w, &beta, &gain, &bias]);
+    }
+    let mut moments = Moments::new(a.elem_count());
+    let step = AdamStep { step: 1, learning_rate: 0.01, weight_decay: 0.1, gradient_scale: 0.5 };
+    moments.update(&a, &b, step).unwrap();
+    numbers.extend([values(&a), moments.first, moments.second].concat());
     numbers.iter().map(|x| x.to_bits()).collect()
 }
 
@@ -104,7 +154,7 @@ fn bits_over_time_do_not_depend_on_the_number_of_threads() {
 
 #[test]
 fn bits_do_not_depend_on_the_number_of_threads() {
-    for step in [step, wide_step] {
+    for step in [step, wide_step, more_steps] {
         let one = in_pool(1, step);
         assert!(one.iter().all(|&bits| f32::from_bits(bits).is_finite()));
         for threads in [2, 7] {

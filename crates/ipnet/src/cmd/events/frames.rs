@@ -38,7 +38,7 @@ pub fn run(args: Frames) -> anyhow::Result<ExitCode> {
         args.max_frames
     );
     let (_, mut reader) = args.input.open()?;
-    let sensor = args.input.sensor(reader.as_ref())?;
+    let sensor = args.input.pictured_sensor(reader.as_ref())?;
     let spec = FrameSpec::new(sensor);
     let mut file = NpyFile::create(&args.output, spec.shape())?;
     let mut frame = vec![0f32; spec.frame_len()];
@@ -71,13 +71,7 @@ pub fn run(args: Frames) -> anyhow::Result<ExitCode> {
 
 /// Windows from the first event to the last, told by a first reading: a file of frames may be too large to begin.
 fn windows(args: &Frames) -> anyhow::Result<u64> {
-    let (_, mut reader) = args.input.open()?;
-    let (mut chunk, mut first, mut last) = (Events::default(), None, 0);
-    while reader.next_chunk(&mut chunk)? {
-        first = first.or(chunk.t.first().copied());
-        last = chunk.t.last().copied().unwrap_or(last).max(last);
-    }
-    Ok(first.map_or(0, |first| last.saturating_sub(first) / args.every_us + 1))
+    Ok(args.input.span()?.map_or(0, |(first, last)| last.saturating_sub(first) / args.every_us + 1))
 }
 
 /// A NumPy file that grows by frames.
@@ -169,6 +163,18 @@ mod tests {
         assert_eq!(error, "the recording needs 3 windows of 10 us, more than --max-frames 2");
         assert_eq!(fs::read(&npy).unwrap(), b"an older file");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "a partial file is left");
+    }
+
+    #[test]
+    fn a_sensor_beyond_the_bound_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (csv, npy) = (folder.path().join("a.csv"), folder.path().join("a.npy"));
+        fs::write(&csv, RECORDING).unwrap();
+        let program = ["frames", csv.to_str().unwrap(), npy.to_str().unwrap(), "--sensor", "4097x4096"];
+        let error = run(Program::parse_from(program).frames).unwrap_err().to_string();
+        let expected = "expected a sensor of at most 16777216 pixels to make pictures of, found 4097 x 4096";
+        assert!(error.ends_with(expected), "{error}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "a partial file is left");
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub fn run(args: Play) -> anyhow::Result<ExitCode> {
 impl Play {
     fn slices(&self) -> anyhow::Result<Slices> {
         let (_, reader) = self.input.open()?;
-        let sensor = self.input.sensor(reader.as_ref())?;
+        let sensor = self.input.pictured_sensor(reader.as_ref())?;
         Ok(Slices { reader, sensor, slice_us: self.slice_us, chunk: Events::default(), at: 0, next: None })
     }
 
@@ -160,6 +160,7 @@ fn write_gif(args: &Play, path: &Path) -> anyhow::Result<()> {
     let [width, height] =
         [slices.sensor.0, slices.sensor.1].map(|side| u16::try_from(usize::from(side) * zoom));
     let (width, height) = (width?, height?);
+    picture::check_size([width, height].map(usize::from))?;
     let mut file = PartialFile::create(path)?;
     let mut encoder =
         gif::Encoder::new(file.stream(), width, height, &picture::palette()).with_context(name)?;
@@ -191,7 +192,7 @@ fn write_png(args: &Play, path: &Path) -> anyhow::Result<()> {
     let panels = args.panels.clamp(1, 256).min(total.max(1));
     let mut slices = args.slices()?;
     let mut counts = Counts::new(slices.sensor);
-    let mut sheet = picture::Sheet::new(slices.sensor, args.zoom(slices.sensor), panels as usize);
+    let mut sheet = picture::Sheet::new(slices.sensor, args.zoom(slices.sensor), panels as usize)?;
     let mut shown: Vec<Option<Slice>> = (0..panels).map(|_| None).collect();
     for index in 0..total {
         slices.skip_silence()?;
@@ -256,5 +257,37 @@ mod tests {
         // The pictures stand with a gap of 4 between them: events 0 and 10 in the first, the three last in the second.
         assert_eq!(top.iter().map(|&p| p != 0).collect::<Vec<_>>()[..4], [true, false, true, false]);
         assert_eq!(top[8..].iter().map(|&p| p != 0).collect::<Vec<_>>(), [true, true, true, false]);
+    }
+
+    #[test]
+    fn pictures_beyond_the_bounds_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let csv = folder.path().join("a.csv");
+        std::fs::write(&csv, "t,x,y,p\n0,0,0,1\n").unwrap();
+        for (sensor, zoom, expected) in [
+            (
+                "60000x60000",
+                "16",
+                "a sensor of at most 16777216 pixels to make pictures of, found 60000 x 60000",
+            ),
+            ("4095x4095", "16", "a picture of at most 134217728 pixels, found 65520 x 65520"),
+        ] {
+            for kind in ["--gif", "--png"] {
+                let file = folder.path().join("a.picture");
+                let args = [
+                    "play",
+                    csv.to_str().unwrap(),
+                    "--sensor",
+                    sensor,
+                    "--zoom",
+                    zoom,
+                    kind,
+                    file.to_str().unwrap(),
+                ];
+                let error = run(Program::parse_from(args).play).unwrap_err().to_string();
+                assert!(error.contains(expected), "{kind}: {error}");
+                assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "a partial file is left");
+            }
+        }
     }
 }

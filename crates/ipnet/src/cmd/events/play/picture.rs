@@ -3,6 +3,10 @@
 //! A pixel of a picture is an index: 16 levels of ON times 16 of OFF. The two colours are told apart by all common kinds of
 //! colour vision.
 
+use anyhow::ensure;
+
+/// Pixels of a picture in a file, at most, a byte each in memory.
+const MAX_PIXELS: usize = 1 << 27;
 /// Levels of a polarity.
 const LEVELS: u32 = 16;
 const GROUND: [f64; 3] = [12.0, 13.0, 18.0];
@@ -91,6 +95,15 @@ pub fn enlarge(pixels: &[u8], width: usize, zoom: usize) -> Vec<u8> {
     out
 }
 
+/// Refuses a picture of more than [`MAX_PIXELS`].
+pub fn check_size([width, height]: [usize; 2]) -> anyhow::Result<()> {
+    ensure!(
+        width.saturating_mul(height) <= MAX_PIXELS,
+        "expected a picture of at most {MAX_PIXELS} pixels, found {width} x {height}: give a smaller --zoom or fewer --panels"
+    );
+    Ok(())
+}
+
 /// Pictures side by side, in rows of four.
 pub struct Sheet {
     picture: [usize; 2],
@@ -100,13 +113,18 @@ pub struct Sheet {
 }
 
 impl Sheet {
-    pub fn new((width, height): (u16, u16), zoom: usize, pictures: usize) -> Self {
+    /// An empty sheet for `pictures` pictures of a sensor of size `(width, height)`.
+    ///
+    /// # Errors
+    /// As [`check_size`].
+    pub fn new((width, height): (u16, u16), zoom: usize, pictures: usize) -> anyhow::Result<Self> {
         let picture = [usize::from(width) * zoom, usize::from(height) * zoom];
         let across = pictures.min(COLUMNS);
         let down = pictures.div_ceil(COLUMNS);
         let size = [across * (picture[0] + GAP) - GAP, down * (picture[1] + GAP) - GAP];
+        check_size(size)?;
         // The gaps take the middle level of both polarities, a grey.
-        Self { picture, zoom, size, pixels: vec![0x44; size[0] * size[1]] }
+        Ok(Self { picture, zoom, size, pixels: vec![0x44; size[0] * size[1]] })
     }
 
     /// Puts `indices` `[height, width]` in place number `place`.
@@ -162,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_sheet_holds_each_picture_in_its_place() {
-        let mut sheet = Sheet::new((2, 1), 3, 5);
+        let mut sheet = Sheet::new((2, 1), 3, 5).unwrap();
         assert_eq!(sheet.size(), [4 * 6 + 3 * GAP, 2 * 3 + GAP]);
         sheet.put(4, &[7, 9]);
         let width = sheet.size()[0];
