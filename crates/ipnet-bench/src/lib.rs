@@ -9,6 +9,7 @@ pub mod cognition;
 pub mod cost;
 pub mod error;
 pub mod figure;
+mod notice;
 pub mod report;
 pub mod reproduce;
 pub mod run;

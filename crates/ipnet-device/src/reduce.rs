@@ -51,7 +51,7 @@ pub struct ReductionError {
 }
 
 impl DeviceSet {
-    /// Reduces this set to its step law.
+    /// Reduces this set to its step law. With a measured table the spread of the barrier is left out.
     ///
     /// # Errors
     /// A pulse that can heat the junction above its Curie temperature or leave no critical voltage.
@@ -61,6 +61,8 @@ impl DeviceSet {
         law.spread = self.spread(&closed_form(&device).map_err(|reason| self.unreducible(reason))?);
         if let Some((table, _)) = &self.table {
             law.switching = Switching::Table(table.clone());
+            // A table has no barrier to vary: its spread is that of the critical voltage and of the heat.
+            law.spread.barrier_d2d = 0.0;
         }
         law.validate().map_err(|error| self.unreducible(error.to_string()))?;
         let error = reduction_error(&device, &law);

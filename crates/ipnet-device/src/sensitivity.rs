@@ -85,8 +85,8 @@ pub struct Variants {
 
 impl DeviceSet {
     /// The sets in which one assumed parameter of this one is multiplied with `factor`, each extending `base` (a preset's name or a path, this
-    /// set's own). Left out, with the reason, is what makes no device and what leaves the step law as it was; a parameter whose value is 0 is
-    /// passed over.
+    /// set's own). Left out, with the reason, is what makes no device, what leaves the step law as it was, and what belongs to the formula
+    /// that a measured table replaces; a parameter whose value is 0 is passed over.
     ///
     /// # Errors
     /// In words: why this set has no step law.
@@ -95,6 +95,10 @@ impl DeviceSet {
         let mut variants = Variants::default();
         let assumed = self.parameters.iter().filter(|(_, p)| p.assumed_because.is_some() && p.value != 0.0);
         for (key, p) in assumed {
+            if self.table.is_some() && (key.starts_with("switching.") || key.starts_with("magnet.")) {
+                variants.left_out.push((*key, "a measured table stands in for the formula".into()));
+                continue;
+            }
             let toml = self.variant(base, key, p, factor);
             match Self::from_toml(key, &toml).and_then(|set| set.reduce()) {
                 Ok(moved) if moved.law == law => {

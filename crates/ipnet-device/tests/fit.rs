@@ -165,6 +165,20 @@ fn fewer_measurements_than_parameters_leave_the_rest_held() {
 }
 
 #[test]
+fn what_cannot_be_fitted_is_refused() {
+    let base = DeviceSet::load("default").unwrap();
+    let data = synthesise(&base.device(), &plan(&[300.0])[..4], 1);
+    let key = "junction.ra_ohm_m2";
+    assert!(fit(&base, &data, &[key, key]).unwrap_err().to_string().contains("named twice"));
+    let table = "extends = \"default\"\n[table]\nu_range_v = [0.0, 1.0]\nrise_range_k = [0.0, 100.0]\n\
+                 p = [[0.0, 0.5], [0.2, 1.0]]\nsource = \"bench\"\n";
+    let measured = DeviceSet::from_toml("t.toml", table).unwrap();
+    assert!(fit(&measured, &data, &[key]).unwrap_err().to_string().contains("measured table"));
+    let variants = measured.variants("t.toml", 1.25).unwrap();
+    assert!(!variants.sets.is_empty() && variants.sets.iter().all(|set| !set.key.starts_with("switching.")));
+}
+
+#[test]
 fn a_csv_is_read_and_its_mistakes_named() {
     let header = "kind,v_v,width_s,bath_k,heat_v,interval_s,trials,switched,state,ohm,sigma_ohm\n";
     let good = "# a comment\nswitch,0.6,5e-8,300,,,2000,713,,,\npair,0.5,5e-8,,0.9,2e-7,100,3,,,\nresistance,0.1,,,,,,,ap,12930,40\n";
@@ -175,6 +189,7 @@ fn a_csv_is_read_and_its_mistakes_named() {
         ("switch,0.6,5e-8,300,,,10,11,,,", "switched <= trials"),
         ("switch,0.6,-1,300,,,10,1,,,", "width_s"),
         ("pair,0.6,1e-8,300,,,10,1,,,", "heat_v"),
+        ("switch,0.6,1e-8,300,0.9,2e-7,10,1,,,", "nothing for a single pulse"),
         ("resistance,0.1,,,,,,,up,1,1", "p or ap"),
         ("voltage,0.1,,,,,,,ap,1,1", "switch, pair or resistance"),
         ("switch,zero,5e-8,300,,,10,1,,,", "m.csv:2"),

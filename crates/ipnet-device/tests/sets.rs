@@ -91,6 +91,31 @@ fn a_chain_of_sets_that_returns_to_itself_is_refused() {
     assert!(message.contains("returns to itself"), "{message}");
 }
 
+/// Results go by the name of a set: a file must not take a preset's.
+#[test]
+fn a_file_with_a_presets_name_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let load = |file: &str, text: &str| {
+        let path = dir.path().join(file);
+        std::fs::write(&path, text).unwrap();
+        DeviceSet::load(path.to_str().unwrap()).map(|set| set.name).map_err(|error| error.to_string())
+    };
+    let refused = load("default.toml", "extends = \"default\"\n").unwrap_err();
+    assert!(refused.contains("default.toml:1: name: expected one that no preset has"), "{refused}");
+    assert!(load("mine.toml", "name = \"default\"\nextends = \"default\"\n").is_err());
+    assert_eq!(load("default.toml", "name = \"mine\"\nextends = \"default\"\n").unwrap(), "mine");
+}
+
+/// A refusal names the user's file: for what is missing, and for a value that contradicts one of the preset's.
+#[test]
+fn a_refusal_of_the_whole_set_names_the_file_at_fault() {
+    let alone = refusal("[junction]\n");
+    assert!(alone.starts_with("mine.toml:1: ") && alone.contains("`extends`"), "{alone}");
+    let slow = "extends = \"default\"\n[pulse]\nwidth_s = { value = 1e-6, source = \"bench\" }\n";
+    let slow = refusal(slow);
+    assert!(slow.starts_with("preset default:") && slow.contains("pulse.width_s at mine.toml:3"), "{slow}");
+}
+
 #[test]
 fn a_measured_table_stands_in_for_the_formula() {
     let text = "extends = \"default\"\n[table]\nu_range_v = [0.0, 1.0]\nrise_range_k = [0.0, 100.0]\np = [[0.0, 0.5], [0.2, 1.0]]\nsource = \"bench\"\n";

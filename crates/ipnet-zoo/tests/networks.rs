@@ -81,6 +81,18 @@ fn every_parameter_of_every_network_has_a_finite_gradient() {
     }
 }
 
+/// A measured table replaces the formula and with it the spread of the barrier; such a device trains like any other.
+#[test]
+fn a_device_with_a_measured_table_trains() {
+    let text = "extends = \"default\"\n[table]\nu_range_v = [0.0, 1.0]\nrise_range_k = [0.0, 100.0]\n\
+                p = [[0.0, 0.5], [0.2, 1.0]]\nsource = \"bench\"\n";
+    let set = DeviceSet::from_toml("t.toml", text).unwrap();
+    assert!(set.parameters.values().any(|parameter| parameter.sigma_d2d > 0.0));
+    let law = Arc::new(set.reduce().unwrap().law);
+    let spec = NetSpec::plain(Memory::Ip, Placement::Sensor);
+    gradients_of(&spec, &Network::new(&spec, INPUT, OUTPUTS, Some(&law), 5).unwrap(), &input(6));
+}
+
 #[test]
 fn every_backbone_takes_memories_at_its_stages() {
     let law = Arc::new(DeviceSet::load("default").unwrap().reduce().unwrap().law);

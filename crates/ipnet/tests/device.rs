@@ -50,6 +50,22 @@ fn plot_writes_six_figures_twice() {
     }
 }
 
+/// A measured table has a source, which is cited, and replaces the formula, whose curves are not drawn.
+#[test]
+fn a_measured_table_is_cited_and_the_formula_is_not_drawn() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = dir.path().join("mine.toml");
+    let text = "extends = \"default\"\n[table]\nu_range_v = [0.0, 1.0]\nrise_range_k = [0.0, 100.0]\n\
+                p = [[0.0, 0.5], [0.2, 1.0]]\nsource = \"our bench 7\"\n";
+    std::fs::write(&set, text).unwrap();
+    let set = set.to_str().unwrap();
+    let (code, files, message) = ipnet(&["plot", set, "-o", dir.path().to_str().unwrap()]);
+    assert!(code == Some(0) && message.contains("left out"), "{message}");
+    assert!(files.contains("heating") && !files.contains("p-voltage") && !files.contains("r-v"), "{files}");
+    let (_, shown, _) = ipnet(&["show", set]);
+    assert!(shown.contains("source: our bench 7"), "{shown}");
+}
+
 /// Each file names its parameter, loads, and is another device than the base; a factor that is none is refused.
 #[test]
 fn vary_writes_sets_that_load() {
@@ -84,6 +100,17 @@ fn fit_writes_a_set_that_loads() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     let ra = json["parameters"]["junction.ra_ohm_m2"]["value"].as_f64().unwrap();
     assert!((ra / 12e-12 - 1.0).abs() < 1e-3, "{ra}");
+    // What determines nothing writes nothing.
+    let (nothing, other) = (dir.path().join("n.csv"), dir.path().join("other.toml"));
+    std::fs::write(
+        &nothing,
+        "kind,v_v,width_s,bath_k,heat_v,interval_s,trials,switched,state,ohm,sigma_ohm\n\
+                              resistance,0.1,,,,,,,p,6000,60\n",
+    )
+    .unwrap();
+    let (nothing, free) = (nothing.to_str().unwrap(), "thermal.pole_1.c_j_per_k");
+    let (code, _, message) = ipnet(&["fit", nothing, "--free", free, "-o", other.to_str().unwrap()]);
+    assert!(code == Some(2) && message.contains("determine none") && !other.exists(), "{message}");
     // Neither the measurements nor the fitted set are written over.
     let before = std::fs::read(&csv).unwrap();
     let (code, _, message) = ipnet(&["fit", csv.to_str().unwrap(), "-o", csv.to_str().unwrap()]);

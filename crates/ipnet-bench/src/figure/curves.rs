@@ -123,7 +123,10 @@ impl Plot for Curves {
         for (s, points) in series.iter().enumerate() {
             let line =
                 LineSeries::new(points.iter().map(|p| (p.x, clip(p.y))), style::colour(s).stroke_width(2));
-            chart.draw_series(line).map_err(error())?;
+            // One point is no line, and whoever reads the SVG says so.
+            if points.len() > 1 {
+                chart.draw_series(line).map_err(error())?;
+            }
             for p in points.iter().filter(|_| self.markers || points.len() == 1) {
                 let at = chart.plotting_area().map_coordinate(&(p.x, clip(p.y)));
                 style::marker(&area, &self.title, s, (at.0 - base.0, at.1 - base.1))?;

@@ -17,6 +17,7 @@ mod report;
 pub use plan::Tier;
 
 use crate::cognition::{self, CognitionConfig};
+use crate::notice::notice;
 use crate::study::{
     Condition, Effort, Job, JobDevice, JobResult, accuracy_table, conditions_table, measures_table, open_run,
     rows, run_with_progress, test_conditions,
@@ -116,7 +117,7 @@ pub fn reproduce(plan: &Plan) -> Result<Summary> {
             });
         }
     } else {
-        eprintln!("{}", announce::words(&all, plan.threads)?);
+        notice(&announce::words(&all, plan.threads)?);
         let effort = Effort { threads: plan.threads, ..Effort::default() };
         let results = run_with_progress(&run, &all, &effort)?;
         finished.extend(all.iter().map(Job::id).zip(results));

@@ -122,7 +122,9 @@ impl Manifest {
 
     /// Checks that `found`, the manifest in the folder `path`, is of the same run as this one. Recordings may have come or gone:
     /// [`super::RunDir::record_data`] compares them task by task.
-    pub(super) fn same_run(&self, found: &Self, path: &Path) -> Result<()> {
+    ///
+    /// A run that `grows` may have device sets and seeds more than it had; what each of its jobs is of, its result says.
+    pub(super) fn same_run(&self, found: &Self, path: &Path, grows: bool) -> Result<()> {
         let without_data = |manifest: &Self| {
             let end = manifest.command.find(" --data ").unwrap_or(manifest.command.len());
             manifest.command[..end].to_owned()
@@ -133,8 +135,17 @@ impl Manifest {
             ("device sha256", self.device.sha256.clone(), found.device.sha256.clone()),
             ("seeds", format!("{:?}", self.seeds), format!("{:?}", found.seeds)),
         ];
+        let grown = |field: &str| match field {
+            "device" => {
+                let ours: Vec<&str> = self.device.name.split(',').collect();
+                found.device.name.split(',').all(|name| ours.contains(&name))
+            }
+            "device sha256" => self.device.name != found.device.name,
+            "seeds" => found.seeds.iter().all(|seed| self.seeds.contains(seed)),
+            _ => false,
+        };
         for (field, expected, found) in fields {
-            if expected != found {
+            if expected != found && !(grows && grown(field)) {
                 return Err(Error::OtherRun { path: path.to_path_buf(), field, expected, found });
             }
         }

@@ -57,6 +57,19 @@ impl RunDir {
     /// [`Error::OtherRun`] where it holds another run, [`Error::Busy`] where a live process writes it,
     /// [`Error::Io`] where it cannot be written.
     pub fn create_or_resume(path: &Path, manifest: Manifest) -> Result<Self> {
+        Self::open(path, manifest, false)
+    }
+
+    /// As [`RunDir::create_or_resume`], for a run that may have device sets and seeds more than the one in the folder; its manifest
+    /// then names all of them.
+    ///
+    /// # Errors
+    /// As [`RunDir::create_or_resume`], and one for a device set or seed that is gone.
+    pub fn create_or_grow(path: &Path, manifest: Manifest) -> Result<Self> {
+        Self::open(path, manifest, true)
+    }
+
+    fn open(path: &Path, manifest: Manifest, grows: bool) -> Result<Self> {
         fs::create_dir_all(path).map_err(Error::io(path, "create the folder"))?;
         for folder in ["jobs", "tables", "figures", "checkpoints"] {
             let folder = path.join(folder);
@@ -73,7 +86,7 @@ impl RunDir {
         let manifest_path = path.join("manifest.json");
         let (manifest, resumed) = if manifest_path.exists() {
             let mut found = Manifest::read(&manifest_path)?;
-            manifest.same_run(&found, path)?;
+            manifest.same_run(&found, path, grows)?;
             // Another revision or machine may finish the run: what is in the folder was made by both.
             if found.revision != manifest.revision || found.host != manifest.host {
                 found.resumed_by.push(format!(
@@ -84,6 +97,7 @@ impl RunDir {
                 ));
             }
             (found.command, found.ended) = (manifest.command, None);
+            (found.device, found.seeds) = (manifest.device, manifest.seeds);
             found.outputs.clear();
             (found, true)
         } else {

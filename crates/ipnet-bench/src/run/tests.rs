@@ -43,6 +43,29 @@ fn another_run_in_the_folder_is_refused_by_the_field_that_differs() {
     assert!(matches!(&error, Error::OtherRun { field: "command", .. }), "{error}");
 }
 
+/// A grid may get seeds and device sets more, and lose none.
+#[test]
+fn a_run_that_grows_takes_more_seeds_and_devices() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |names: &str, seeds: &[u64]| {
+        let device = DeviceSet { name: names.into(), sha256: hash_bytes(names.as_bytes()) };
+        RunDir::create_or_grow(folder.path(), Manifest::new("sweep", device, seeds.to_vec()))
+    };
+    open("default", &[1]).unwrap().record_data(recordings("digits", "nmnist", b"a")).unwrap();
+    let grown = open("default,mine", &[1, 2]).unwrap();
+    assert!(grown.resumed());
+    assert_eq!(
+        (grown.manifest().device.name.as_str(), &grown.manifest().seeds[..]),
+        ("default,mine", &[1, 2][..])
+    );
+    grown.finish().unwrap();
+    let field = |names: &str, seeds: &[u64]| match open(names, seeds).unwrap_err() {
+        Error::OtherRun { field, .. } => field,
+        other => panic!("{other}"),
+    };
+    assert_eq!((field("mine", &[1, 2]), field("default,mine", &[2])), ("device", "seeds"));
+}
+
 fn recordings(task: &str, name: &str, content: &[u8]) -> DataSource {
     DataSource {
         task: task.into(),

@@ -22,13 +22,30 @@ pub struct Effort {
 /// # Errors
 /// As [`RunDir::create_or_resume`].
 pub fn open_run(out: &Path, command: &str, devices: &[JobDevice], seeds: &[u64]) -> Result<RunDir> {
+    RunDir::create_or_resume(out, manifest_of(command, devices, seeds))
+}
+
+/// As [`open_run`], for a grid that may have grown since the folder was made.
+///
+/// # Errors
+/// As [`RunDir::create_or_grow`].
+pub(super) fn open_growing_run(
+    out: &Path,
+    command: &str,
+    devices: &[JobDevice],
+    seeds: &[u64],
+) -> Result<RunDir> {
+    RunDir::create_or_grow(out, manifest_of(command, devices, seeds))
+}
+
+fn manifest_of(command: &str, devices: &[JobDevice], seeds: &[u64]) -> Manifest {
     let join = |value: fn(&JobDevice) -> &str| devices.iter().map(value).collect::<Vec<_>>().join(",");
     let hashes = join(|device| &device.sha256);
     let device = DeviceEntry {
         name: join(|device| &device.name),
         sha256: if devices.len() == 1 { hashes } else { hash_bytes(hashes.as_bytes()) },
     };
-    RunDir::create_or_resume(out, Manifest::new(command, device, seeds.to_vec()))
+    Manifest::new(command, device, seeds.to_vec())
 }
 
 /// Every network on every task from every seed: tasks outermost, seeds innermost.

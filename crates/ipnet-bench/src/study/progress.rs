@@ -3,6 +3,7 @@
 //! Where stderr is no terminal, bars are silent and one line is printed for each finished job.
 
 use super::JobResult;
+use crate::notice::notice;
 use crate::train::EpochRecord;
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
@@ -81,7 +82,7 @@ impl StudyProgress {
         if self.terminal {
             self.total.println(line);
         } else {
-            eprintln!("{line}");
+            notice(line);
         }
     }
 }

@@ -17,8 +17,9 @@
 //! question first; a job that two grids name is run once. Seeds vary slowest within a grid, then folds, then networks: what
 //! is done when a sweep is stopped is a comparison of all networks on fewer seeds, not of fewer networks.
 
+use super::grid::open_growing_run;
 use super::job::file_name;
-use super::{Effort, Job, JobDevice, JobResult, job_id, open_run, run_with_progress};
+use super::{Effort, Job, JobDevice, JobResult, job_id, run_with_progress};
 use crate::run::{RunDir, read_job};
 use crate::table::Table;
 use crate::task::{DataFolder, Fold, Shelf, TaskName};
@@ -277,7 +278,7 @@ pub fn run_sweep(plan: &SweepRun) -> Result<Table> {
     for name in sweep.distinct(|job| job.device.clone()) {
         devices.push(JobDevice::new(&name, &DeviceSet::load(&name)?)?);
     }
-    let mut run = open_run(&plan.out, &plan.command, &devices, &sweep.distinct(|job| job.seed))?;
+    let mut run = open_growing_run(&plan.out, &plan.command, &devices, &sweep.distinct(|job| job.seed))?;
     let mut shelf = Shelf::new(plan.data.as_ref(), run.path().join("recordings"));
     for fold in sweep.distinct(|job| job.fold) {
         shelf.load(sweep.task, fold)?;

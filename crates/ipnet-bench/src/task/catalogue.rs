@@ -4,6 +4,7 @@ use super::{
     Classification, DataFolder, Direction, ENVIRONMENT, Fold, FrameSet, Framing, Steering, Task, Windows,
     chains, drives,
 };
+use crate::notice::notice;
 use crate::run::write_atomic;
 use crate::table::Table;
 use crate::train::TrainConfig;
@@ -161,6 +162,16 @@ impl TaskName {
     /// # Errors
     /// As [`TaskName::load`].
     pub fn frames(self, data: Option<&DataFolder>, recordings: &Path) -> Result<FrameSet> {
+        self.frames_for(self, data, recordings)
+    }
+
+    /// [`TaskName::frames`], for the task `asked`, which errors name.
+    pub(super) fn frames_for(
+        self,
+        asked: Self,
+        data: Option<&DataFolder>,
+        recordings: &Path,
+    ) -> Result<FrameSet> {
         match (self, data.and_then(|data| data.nmnist.as_deref())) {
             (Self::Gestures22Merge, _) => gestures(data, recordings, Polarities::Merged),
             (Self::Gestures11 | Self::Gestures22Keep | Self::Gestures22Flip, _) => {
@@ -168,7 +179,7 @@ impl TaskName {
             }
             (Self::Digits10 | Self::DigitsInTime20, Some(folder)) => digits(folder),
             (Self::Digits10 | Self::DigitsInTime20, None) => Err(Error::Argument {
-                what: format!("task {}", self.name()),
+                what: format!("task {}", asked.name()),
                 expected: format!("--data (or {ENVIRONMENT}) with nmnist/Train/<digit>/*.bin"),
                 found: "no such folder".into(),
             }),
@@ -213,6 +224,7 @@ fn gesture_recordings(recordings: &Path) -> Result<DvsGesture> {
     let (note, recipe) =
         (recordings.join("gestures.made"), format!("{spec:?} {REVISION} {}\n", env!("CARGO_PKG_VERSION")));
     if std::fs::read_to_string(&note).ok().as_ref() != Some(&recipe) {
+        notice("making synthetic recordings of gestures, some minutes, once for this run");
         generate(&spec, &folder)?;
         write_atomic(&note, recipe.as_bytes())?;
     }
@@ -234,10 +246,16 @@ pub(crate) fn dvs_gesture_frames(dataset: &DvsGesture) -> Result<FrameSet> {
 fn recorded_gestures(data: Option<&DataFolder>, recordings: &Path) -> Result<(DvsGesture, bool)> {
     if let Some(folder) = data.and_then(|data| data.dvs_gesture.as_deref()) {
         let official = DvsGesture::open(folder)?;
-        if official.completeness()?.missing.is_empty() {
-            official.require_complete()?;
+        if official.is_official_complete() {
             return Ok((official, false));
         }
+        let found = official.official_completeness();
+        notice(&format!(
+            "note: {} is not all of DVS128 Gesture ({} of {} recordings are missing): synthetic gestures are used",
+            folder.display(),
+            found.missing.len(),
+            found.expected
+        ));
     }
     Ok((gesture_recordings(recordings)?, true))
 }
@@ -272,6 +290,12 @@ const WINDOWS: Windows = Windows { steps: 12, stride: 6 };
 fn steering(data: Option<&DataFolder>, recordings: &Path) -> Result<Steering> {
     let folder = data.and_then(|data| data.ddd20.as_deref());
     let published = folder.map(drives::published).transpose()?.flatten();
+    if let (Some(folder), None) = (folder, &published) {
+        notice(&format!(
+            "note: {} has no recording of the published protocol: synthetic drives are used",
+            folder.display()
+        ));
+    }
     let drives = published.map_or_else(|| drives::synthetic(&DRIVES, recordings), Ok)?;
     let name = TaskName::Steering.name();
     Steering::new(name, &drives.data, drives.drives, drives::DRIVE_SHAPE, WINDOWS)

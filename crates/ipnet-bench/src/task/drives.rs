@@ -5,6 +5,7 @@
 //! generator takes minutes for is kept below the run's recordings, as one file of frames.
 
 use super::steering::{Drive, DriveBin};
+use crate::notice::notice;
 use crate::run::{hash_bytes, write_atomic};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
@@ -72,6 +73,7 @@ pub fn synthetic(spec: &DrivingSpec, recordings: &Path) -> Result<Drives> {
     let drives = match load(&path, &recipe) {
         Some(drives) => drives,
         None => {
+            notice("making synthetic drives, some minutes, once for this run");
             let drives = make(spec, &recordings.join("driving"))?;
             std::fs::create_dir_all(recordings).map_err(Error::io(recordings, "create the folder"))?;
             save(&path, &recipe, &drives)?;

@@ -101,9 +101,13 @@ impl DataFolder {
 
     fn missing_gestures(&self) -> Result<Option<String>> {
         let Some(folder) = &self.dvs_gesture else { return Ok(Some("no dvs_gesture".into())) };
-        let found = DvsGesture::open(folder)?.completeness()?;
-        let missing = found.missing.len();
-        Ok((missing > 0).then(|| format!("dvs_gesture without {missing} of {} recordings", found.expected)))
+        let gestures = DvsGesture::open(folder)?;
+        let found = gestures.official_completeness();
+        let text = match found.missing.len() {
+            0 => format!("dvs_gesture with {} and {} clips", found.train_clips, found.test_clips),
+            missing => format!("dvs_gesture without {missing} of {} recordings", found.expected),
+        };
+        Ok((!gestures.is_official_complete()).then_some(text))
     }
 
     fn missing_drives(&self) -> Result<Option<String>> {
@@ -118,23 +122,30 @@ mod tests {
     use super::*;
     use ipnet_events::synth::gestures::{GestureSpec, generate};
 
-    /// Synthetic gestures name their own trials, so that their folder is complete; the rest is said to be missing.
+    /// What is missing is said of every data set; synthetic gestures, which name their own trials, are not the official ones.
     #[test]
     fn what_is_missing_is_named_for_every_data_set() {
         let root = tempfile::tempdir().unwrap();
         let spec = GestureSpec { subjects: 2, lights: 1, clip_s: 0.2, ..GestureSpec::default() };
         generate(&spec, root.path().join("dvs_gesture")).unwrap();
         let found = |root: &Path| DataFolder::open(root).unwrap().require_official().unwrap_err().to_string();
-        assert!(found(root.path()).ends_with("found no nmnist; no ddd20"), "{}", found(root.path()));
+        assert!(
+            found(root.path())
+                .ends_with("found no nmnist; dvs_gesture without 120 of 122 recordings; no ddd20"),
+            "{}",
+            found(root.path())
+        );
 
-        let digit = root.path().join("nmnist/Train/3");
-        std::fs::create_dir_all(&digit).unwrap();
-        std::fs::write(digit.join("00001.bin"), [0, 0, 0x80, 0, 7]).unwrap();
+        for digit in 0..10 {
+            let digit = root.path().join(format!("nmnist/Train/{digit}"));
+            std::fs::create_dir_all(&digit).unwrap();
+            std::fs::write(digit.join("00001.bin"), [0, 0, 0x80, 0, 7]).unwrap();
+        }
         let recording = root.path().join("ddd20/jul09");
         std::fs::create_dir_all(&recording).unwrap();
         std::fs::write(recording.join("rec1499656391.hdf5"), []).unwrap();
         let message = found(root.path());
-        assert!(message.contains("nmnist with 1 in Train and no folder Test"), "{message}");
+        assert!(message.contains("nmnist with 10 in Train and no folder Test"), "{message}");
         assert!(message.ends_with("ddd20 without 29 of 30 recordings"), "{message}");
     }
 }

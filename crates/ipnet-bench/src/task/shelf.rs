@@ -33,7 +33,7 @@ impl<'a> Shelf<'a> {
                 let known = self.frames.iter().position(|(task, _)| *task == framed);
                 let at = known.unwrap_or(self.frames.len());
                 if known.is_none() {
-                    self.frames.push((framed, framed.frames(self.data, &self.recordings)?));
+                    self.frames.push((framed, framed.frames_for(name, self.data, &self.recordings)?));
                 }
                 let frames = &self.frames[at].1;
                 Box::new(match fold {

@@ -121,7 +121,16 @@ impl Row {
                     "pair" => {
                         Some([positive("heat_v", self.heat_v)?, positive("interval_s", self.interval_s)?])
                     }
-                    _ => None,
+                    _ => match self.heat_v.or(self.interval_s) {
+                        Some(found) => {
+                            return refuse(
+                                "heat_v, interval_s",
+                                "nothing for a single pulse (a `pair` has them)",
+                                found.to_string(),
+                            );
+                        }
+                        None => None,
+                    },
                 };
                 match (self.trials, self.switched) {
                     (Some(trials), Some(switched)) if trials > 0 && switched <= trials => {

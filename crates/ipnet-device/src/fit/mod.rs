@@ -175,13 +175,22 @@ fn covariance(information: &DMatrix<f64>) -> DMatrix<f64> {
 /// Fits the parameters `free` of `base` to `data`.
 ///
 /// # Errors
-/// No data, an unknown key, a free parameter that is 0 or missing in the base, or a fit that does not converge.
+/// No data, a base with a measured table, an unknown key or one that is named twice, a free parameter that is 0 or missing in the base,
+/// or a fit that does not converge.
 pub fn fit(base: &DeviceSet, data: &[Measurement], free: &[&str]) -> Result<Fit, Error> {
     if data.is_empty() {
         return Err(Error::Fit("no measurements".into()));
     }
+    if base.table.is_some() {
+        return Err(Error::Fit(
+            "the base set has a measured table, which stands in for what is fitted".into(),
+        ));
+    }
     let mut starts = Vec::with_capacity(free.len());
-    for key in free {
+    for (i, key) in free.iter().enumerate() {
+        if free[..i].contains(key) {
+            return Err(Error::Fit(format!("{key} is named twice")));
+        }
         match base.value(key) {
             Some(value) if value > 0.0 => starts.push(value),
             Some(value) => {

@@ -61,10 +61,20 @@ impl DeviceSet {
     /// Loads a preset by its name, or a TOML file by its path.
     ///
     /// # Errors
-    /// A set that is not there, is not TOML, has an unknown key, a value without physical meaning or without source.
+    /// A set that is not there, is not TOML, has an unknown key, a value without physical meaning or without source, and a file
+    /// whose set has a preset's name: results go by names.
     pub fn load(name_or_path: &str) -> Result<Self, Error> {
         let set = Self::follow(name_or_path, None, &mut Vec::new())?;
-        set.validate()?;
+        set.validate_as(name_or_path)?;
+        if presets::text(name_or_path).is_none() && presets::text(&set.name).is_some() {
+            return Err(Error::Refused {
+                file: name_or_path.into(),
+                line: 1,
+                what: "name".into(),
+                expected: "one that no preset has, given by `name = \"...\"` or the file's name".into(),
+                found: set.name,
+            });
+        }
         Ok(set)
     }
 
@@ -74,7 +84,7 @@ impl DeviceSet {
     /// As [`DeviceSet::load`].
     pub fn from_toml(file: &str, text: &str) -> Result<Self, Error> {
         let set = Self::assemble(file, text, None, &mut vec![file.to_owned()])?;
-        set.validate()?;
+        set.validate_as(file)?;
         Ok(set)
     }
 
@@ -85,7 +95,7 @@ impl DeviceSet {
                 let path: PathBuf = beside.unwrap_or(Path::new("")).join(name_or_path);
                 if !path.exists() {
                     return Err(Error::UnknownSet {
-                        name: name_or_path.into(),
+                        name: path.display().to_string(),
                         presets: preset_names().join(", "),
                     });
                 }
@@ -139,8 +149,13 @@ impl DeviceSet {
     /// # Errors
     /// [`Error::Refused`] with the place of the value.
     pub fn validate(&self) -> Result<(), Error> {
+        self.validate_as(&self.name)
+    }
+
+    /// [`DeviceSet::validate`]; `file` is how errors call the set as a whole.
+    fn validate_as(&self, file: &str) -> Result<(), Error> {
         let whole = |what: &str, expected: &str| Error::Refused {
-            file: self.name.clone(),
+            file: file.to_owned(),
             line: 1,
             what: what.into(),
             expected: expected.into(),
@@ -148,7 +163,8 @@ impl DeviceSet {
         };
         for spec in PARAMETERS.iter().filter(|spec| spec.required) {
             if !self.parameters.contains_key(spec.key) {
-                return Err(whole(spec.key, spec.meaning));
+                let expected = format!("{}, here or in a set that this one `extends`", spec.meaning);
+                return Err(whole(spec.key, &expected));
             }
         }
         for pole in ["thermal.pole_2", "thermal.pole_3"] {
@@ -158,8 +174,13 @@ impl DeviceSet {
             }
         }
         let (value, at) = (|key: &str| self.parameters[key].value, |key: &str| &self.parameters[key].origin);
-        let refuse = |key: &str, expected: String| {
+        // Where the values came from that `key` contradicts: another file than its own, as a rule.
+        let refuse = |key: &str, others: &[&str], expected: String| {
             let origin = at(key);
+            let of = |key: &&str| format!("{key} at {}:{}", at(key).file, at(key).line);
+            let others: Vec<String> = others.iter().map(of).collect();
+            let expected =
+                if others.is_empty() { expected } else { format!("{expected} ({})", others.join(", ")) };
             Err(Error::Refused {
                 file: origin.file.clone(),
                 line: origin.line,
@@ -170,23 +191,29 @@ impl DeviceSet {
         };
         let ambient_k = value("thermal.ambient_k");
         if value("magnet.curie_k") <= ambient_k {
-            return refuse("magnet.curie_k", format!("a Curie temperature above the ambient {ambient_k} K"));
+            return refuse(
+                "magnet.curie_k",
+                &["thermal.ambient_k"],
+                format!("a Curie temperature above the ambient {ambient_k} K"),
+            );
         }
         if 1.0 <= value("junction.polarisation_per_k1p5") * ambient_k.powf(1.5) {
             return refuse(
                 "junction.polarisation_per_k1p5",
+                &["thermal.ambient_k"],
                 format!("a polarisation that is not gone at {ambient_k} K"),
             );
         }
         let busy_s = value("pulse.width_s") + value("pulse.read_s") + value("pulse.reset_s");
         if value("pulse.slot_s") < busy_s {
-            return refuse("pulse.slot_s", format!("at least write + read + reset = {busy_s:e} s"));
+            let parts = ["pulse.width_s", "pulse.read_s", "pulse.reset_s"];
+            return refuse("pulse.slot_s", &parts, format!("at least write + read + reset = {busy_s:e} s"));
         }
         if let Some(flag) = self.parameters.get("junction.starts_antiparallel")
             && flag.value != 0.0
             && flag.value != 1.0
         {
-            return refuse("junction.starts_antiparallel", "0 or 1".into());
+            return refuse("junction.starts_antiparallel", &[], "0 or 1".into());
         }
         Ok(())
     }

@@ -37,7 +37,9 @@ impl Cite {
     pub fn run(self) -> Result<ExitCode> {
         let set = DeviceSet::load(&self.device)?;
         println!("paper: {PAPER}");
-        let sources: BTreeSet<&str> = set.parameters.values().filter_map(|p| p.source.as_deref()).collect();
+        let of_numbers = set.parameters.values().filter_map(|p| p.source.as_deref());
+        let of_table = set.table.as_ref().map(|(_, source)| source.as_str());
+        let sources: BTreeSet<&str> = of_numbers.chain(of_table).collect();
         for source in sources {
             println!("device {}: {source}", set.name);
         }

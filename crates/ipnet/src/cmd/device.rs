@@ -4,7 +4,7 @@ mod figures;
 mod show;
 
 use super::{keep, save};
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::{Args, Subcommand};
 use ipnet_device::fit::{self, DEFAULT_FREE};
 use ipnet_device::{DeviceSet, preset_names};
@@ -103,6 +103,11 @@ pub fn run(command: Device) -> anyhow::Result<ExitCode> {
         What::Show(args) => show::print(&DeviceSet::load(&args.set)?, args.json)?,
         What::Plot(args) => {
             let set = DeviceSet::load(&args.set)?;
+            if set.table.is_some() {
+                eprintln!(
+                    "note: figures of p and R-V are left out: they are of the formula, which a measured table replaces"
+                );
+            }
             for path in figures::write(&set, &args.out)? {
                 println!("{}", path.display());
             }
@@ -179,10 +184,15 @@ fn fit_set(args: &Fit) -> anyhow::Result<()> {
     let data = fit::read_csv(&name, source)?;
     let free: Vec<&str> = match args.free.is_empty() {
         true => DEFAULT_FREE.to_vec(),
-        false => args.free.iter().map(String::as_str).collect(),
+        false => args.free.iter().map(|key| key.trim()).collect(),
     };
     let result = fit::fit(&base, &data, &free)?;
     print!("{}", result.table());
+    ensure!(
+        result.parameters.iter().any(|parameter| parameter.determined),
+        "{name}: the measurements determine none of the free parameters: {} is not written",
+        args.out.display()
+    );
     let stem = args.out.file_stem().map_or("fitted".into(), |stem| stem.to_string_lossy());
     let extends = extended_as(&args.base)?;
     let file = args.data.file_name().map_or(name.clone(), |file| file.to_string_lossy().into());

@@ -1,8 +1,9 @@
 //! `ipnet train`: networks of one's choice on one task.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use ipnet_bench::run::hash_bytes;
 use ipnet_bench::study::{Effort, JobDevice, Training, train_networks};
 use ipnet_bench::task::{DataFolder, TaskName};
 use ipnet_bench::train::{Rule, TrainConfig};
@@ -19,7 +20,8 @@ pub struct Train {
     /// What to learn
     #[arg(value_parser = task_parser())]
     task: TaskName,
-    /// A network as TOML text, e.g. 'memory = "ip", placement = "sensor"'; give it several times to compare
+    /// A network as TOML text, its keys on lines of their own or after commas, e.g. 'memory = "ip", placement = "sensor"'; give it
+    /// several times to compare
     #[arg(long = "net", value_name = "TOML", required = true)]
     networks: Vec<String>,
     /// Folder of real recordings: nmnist/Train/<digit>/*.bin, dvs_gesture/*.aedat, ddd20/<day>/*.hdf5
@@ -35,9 +37,9 @@ pub struct Train {
     /// Networks trained side by side, one thread each; no result depends on it [default: number of cores]
     #[arg(long, value_name = "N", value_parser = super::whole(1..=super::MOST))]
     threads: Option<usize>,
-    /// Folder of the run
-    #[arg(long, value_name = "DIR", default_value = "results/train")]
-    out: PathBuf,
+    /// Folder of the run [default: results/train-<task>-<hash of the command's networks, device set, seeds and training>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// Write TensorBoard event files below this folder, one run per network and seed
     #[arg(long, value_name = "DIR")]
     tensorboard: Option<PathBuf>,
@@ -156,19 +158,36 @@ fn task_parser() -> impl TypedValueParser<Value = TaskName> {
         .try_map(|name| TaskName::parse(&name).map_err(Box::new))
 }
 
+/// A network from TOML text, or from its keys after commas on one line.
+fn network(text: &str) -> Result<NetSpec> {
+    let spec = NetSpec::from_toml(text);
+    if spec.is_ok() || text.contains('\n') {
+        return spec.with_context(|| format!("--net {text:?}: expected the TOML text of a network"));
+    }
+    NetSpec::from_toml(&text.replace(',', "\n")).with_context(|| {
+        format!("--net {text:?}: expected TOML text, e.g. 'memory = \"ip\", placement = \"sensor\"'")
+    })
+}
+
 impl Train {
     /// Runs it.
     pub fn run(self) -> Result<ExitCode> {
         let task = self.task;
-        let networks = self
-            .networks
-            .iter()
-            .map(|text| NetSpec::from_toml(&text.replace(',', "\n")))
-            .collect::<Result<Vec<_>, _>>()?;
+        let networks = self.networks.iter().map(|text| network(text)).collect::<Result<Vec<_>>>()?;
         let nets: String = self.networks.iter().map(|net| format!(" --net '{net}'")).collect();
         let default = task.training();
         let config = self.config.over(default);
         config.validate()?;
+        let command = format!(
+            "ipnet train {}{nets} --device {} --seeds {} --epochs {}{}",
+            task.name(),
+            self.device,
+            self.seeds,
+            config.epochs,
+            self.config.flags(&config)
+        );
+        let of_its_own =
+            || format!("results/train-{}-{}", task.name(), &hash_bytes(command.as_bytes())[..8]).into();
         let training = Training {
             task,
             data: DataFolder::from_argument(self.data.as_deref())?,
@@ -176,20 +195,27 @@ impl Train {
             device: JobDevice::new(&self.device, &DeviceSet::load(&self.device)?)?,
             seeds: self.seeds,
             config,
-            out: self.out,
+            out: self.out.unwrap_or_else(of_its_own),
             effort: Effort { threads: super::threads(self.threads), tensorboard: self.tensorboard },
-            command: format!(
-                "ipnet train {}{nets} --device {} --seeds {} --epochs {}{}",
-                task.name(),
-                self.device,
-                self.seeds,
-                config.epochs,
-                self.config.flags(&config)
-            ),
+            command,
         };
         let table = train_networks(&training)?;
         super::print_table(&table, self.json);
         eprintln!("run: {}", training.out.display());
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::network;
+
+    #[test]
+    fn a_network_is_toml_text_or_its_keys_after_commas() {
+        let one_line = network(r#"memory = "ip", placement = "sensor""#).unwrap();
+        let lines = "memory = \"ip\" # heat, as in the paper\nplacement = \"sensor\"";
+        assert_eq!(network(lines).unwrap(), one_line);
+        let path = network("net.toml").unwrap_err();
+        assert!(format!("{path:#}").contains("expected TOML text"), "{path:#}");
     }
 }

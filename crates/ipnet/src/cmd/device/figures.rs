@@ -80,7 +80,8 @@ fn figures(device: &Device) -> Vec<(&'static str, Curves)> {
     ]
 }
 
-/// Writes the five figures of `set` and one sheet with all of them into `dir`; returns the files.
+/// Writes the five figures of `set` and one sheet with all of them into `dir`; returns the files. Of a set with a measured table
+/// they are those that do not show the switching formula.
 pub fn write(set: &DeviceSet, dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     // A set is called what its author likes; its files lie in `dir`.
     let plain = |c: char| if c.is_alphanumeric() || "-_.+ ".contains(c) { c } else { '-' };
@@ -88,7 +89,9 @@ pub fn write(set: &DeviceSet, dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let device = set.device();
     let mut files = Vec::new();
     let mut sheet = Panels { title: set.name.clone(), columns: 2, panel_px: (680, 400), plots: Vec::new() };
-    for (name, plot) in figures(&device) {
+    let of_formula = |name: &str| name.starts_with("p-") || name == "r-v";
+    let shown = |(name, _): &(&str, Curves)| set.table.is_none() || !of_formula(name);
+    for (name, plot) in figures(&device).into_iter().filter(shown) {
         files.extend(write_one(&plot, dir, &format!("{file}-{name}"))?);
         sheet.plots.push(Box::new(plot));
     }

@@ -66,6 +66,9 @@ fn print_law(set: &DeviceSet, reduction: &Reduction) {
             table.columns
         ),
     }
+    if let Some((_, source)) = &set.table {
+        println!("    source: {source}");
+    }
     let s = &law.spread;
     println!(
         "  spread: barrier {:.1} %, V_c {:.1} %, heat {:.1} % between devices; V_c {:.1} % between pulses",
@@ -148,6 +151,7 @@ fn to_json(set: &DeviceSet, reduction: &Reduction) -> Value {
         "extends": set.extends,
         "hash": set.hash(),
         "parameters": parameters,
+        "table_source": set.table.as_ref().map(|(_, source)| source),
         "step_law": {
             "dt_s": law.dt_s, "t_amb_k": law.t_amb_k, "v_max_v": law.v_max_v, "poles": poles,
             "self_heat_k_per_v2": law.self_heat_k_per_v2, "switching": switching,
