@@ -172,9 +172,12 @@ fn what_cannot_be_fitted_is_refused() {
     assert!(fit(&base, &data, &[key, key]).unwrap_err().to_string().contains("named twice"));
     let table = "extends = \"default\"\n[table]\nu_range_v = [0.0, 1.0]\nrise_range_k = [0.0, 100.0]\n\
                  p = [[0.0, 0.5], [0.2, 1.0]]\nsource = \"bench\"\n";
-    let measured = DeviceSet::from_toml("t.toml", table).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("t.toml").to_str().unwrap().to_owned();
+    std::fs::write(&file, table).unwrap();
+    let measured = DeviceSet::load(&file).unwrap();
     assert!(fit(&measured, &data, &[key]).unwrap_err().to_string().contains("measured table"));
-    let variants = measured.variants("t.toml", 1.25).unwrap();
+    let variants = measured.variants(&file, 1.25).unwrap();
     assert!(!variants.sets.is_empty() && variants.sets.iter().all(|set| !set.key.starts_with("switching.")));
 }
 

@@ -144,15 +144,28 @@ fn a_killed_sweep_goes_on_and_eval_finds_what_training_reported() {
     );
     refusal(&["sweep", &file, "--data", &data, "--out", &whole], "[train] = epochs = 3");
     stdout(&["verify", &whole]);
+
     fs::write(&file, SWEEP).unwrap();
 
-    // Other recordings, another device and another sweep in the same folder are refused.
+    // Seeds may be added, and what was trained before stays; none may go.
+    let seeds = |seeds: &str| SWEEP.replace("width = 4", &format!("width = 4\nseed = {seeds}"));
+    let rows = || stdout(&["sweep", &file, "--out", &whole, "--table", "--jobs", "--format", "csv"]);
+    let before = rows();
+    fs::write(&file, seeds("[1, 2]")).unwrap();
+    stdout(&["sweep", &file, "--data", &data, "--out", &whole]);
+    let after = rows();
+    assert_eq!(after.lines().count(), 1 + 2 * 4, "{after}");
+    assert!(before.lines().all(|row| after.contains(row)), "{before}{after}");
+    fs::write(&file, seeds("[2]")).unwrap();
+    refusal(&["sweep", &file, "--data", &data, "--out", &whole], "seeds");
+    fs::write(&file, seeds("[1, 2]")).unwrap();
+
+    // Other recordings and no sweep at all are refused.
     fs::remove_file(root.path().join("nmnist/Train/3/00002.bin")).unwrap();
     refusal(&["eval", &whole, "--data", &data], "recordings with sha256");
     refusal(&["eval", &path("nowhere")], "nothing of that name");
     refusal(&["eval", &file, "--data", &data], "s.toml");
-    fs::write(&file, SWEEP.replace("width = 4", "width = 4\nseed = [1, 2]")).unwrap();
-    refusal(&["sweep", &file, "--data", &data, "--out", &whole], "seeds");
+    refusal(&["sweep", &file, "--data", &data, "--out", &whole], "holds a run with data");
 }
 
 /// Every sweep of the repository is one that can be run.
