@@ -178,7 +178,9 @@ fn what_cannot_be_fitted_is_refused() {
     let measured = DeviceSet::load(&file).unwrap();
     assert!(fit(&measured, &data, &[key]).unwrap_err().to_string().contains("measured table"));
     let variants = measured.variants(&file, 1.25).unwrap();
-    assert!(!variants.sets.is_empty() && variants.sets.iter().all(|set| !set.key.starts_with("switching.")));
+    let of_formula = |key: &str| key.starts_with("switching.") || key.starts_with("magnet.");
+    assert!(!variants.sets.is_empty() && variants.sets.iter().all(|set| !of_formula(set.key)));
+    assert!(variants.left_out.iter().any(|(key, why)| of_formula(key) && why.contains("measured table")));
 }
 
 #[test]

@@ -114,6 +114,12 @@ fn a_refusal_of_the_whole_set_names_the_file_at_fault() {
     let slow = "extends = \"default\"\n[pulse]\nwidth_s = { value = 1e-6, source = \"bench\" }\n";
     let slow = refusal(slow);
     assert!(slow.starts_with("preset default:") && slow.contains("pulse.width_s at mine.toml:3"), "{slow}");
+    // A set that is not there is named by where it was looked for: beside the file that extends it.
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("mine.toml");
+    std::fs::write(&path, "extends = \"base.toml\"\n").unwrap();
+    let lost = DeviceSet::load(path.to_str().unwrap()).unwrap_err().to_string();
+    assert!(lost.contains(&format!("{:?}", dir.path().join("base.toml").to_str().unwrap())), "{lost}");
 }
 
 #[test]

@@ -64,6 +64,12 @@ fn a_measured_table_is_cited_and_the_formula_is_not_drawn() {
     assert!(files.contains("heating") && !files.contains("p-voltage") && !files.contains("r-v"), "{files}");
     let (_, shown, _) = ipnet(&["show", set]);
     assert!(shown.contains("source: our bench 7"), "{shown}");
+    let (_, json, _) = ipnet(&["show", set, "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["table_source"], "our bench 7");
+    let cite = Command::new(env!("CARGO_BIN_EXE_ipnet")).args(["cite", "--device", set]).output().unwrap();
+    let cited = String::from_utf8(cite.stdout).unwrap();
+    assert!(cited.contains("device mine: our bench 7\n"), "{cited}");
 }
 
 /// Each file names its parameter, loads, and is another device than the base; a factor that is none is refused.
@@ -111,12 +117,19 @@ fn fit_writes_a_set_that_loads() {
     let (nothing, free) = (nothing.to_str().unwrap(), "thermal.pole_1.c_j_per_k");
     let (code, _, message) = ipnet(&["fit", nothing, "--free", free, "-o", other.to_str().unwrap()]);
     assert!(code == Some(2) && message.contains("determine none") && !other.exists(), "{message}");
+    // Nor is a set written that no command would load; keys may have spaces around them.
+    let (csv_name, preset) = (csv.to_str().unwrap(), dir.path().join("default.toml"));
+    let free = "junction.ra_ohm_m2, switching.attempt_s";
+    let (code, _, message) = ipnet(&["fit", csv_name, "--free", free, "-o", preset.to_str().unwrap()]);
+    assert!(code == Some(2) && message.contains("default is a preset") && !preset.exists(), "{message}");
+    let (code, _, message) = ipnet(&["fit", csv_name, "--free", free, "-o", other.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{message}");
     // Neither the measurements nor the fitted set are written over.
     let before = std::fs::read(&csv).unwrap();
     let (code, _, message) = ipnet(&["fit", csv.to_str().unwrap(), "-o", csv.to_str().unwrap()]);
     assert!(code == Some(2) && message.contains("another file to write"), "{message}");
     assert_eq!(std::fs::read(&csv).unwrap(), before);
-    let (csv_name, set) = (csv.to_str().unwrap(), toml.to_str().unwrap());
+    let set = toml.to_str().unwrap();
     let (code, _, message) = ipnet(&["fit", csv_name, "--base", set, "-o", set]);
     assert!(code == Some(2) && message.contains("the set that is fitted"), "{message}");
     std::fs::write(&csv, "kind,v_v\nswitch,x\n").unwrap();

@@ -105,6 +105,21 @@ fn a_curve_leaves_out_what_is_not_finite() {
     assert_eq!(count(&text, "circle"), 3);
 }
 
+/// A polyline of one point is none to whoever reads the SVG: its marker stands for it.
+#[test]
+fn a_curve_of_one_point_is_a_marker_without_a_line() {
+    let one = |points: &[(f64, f64)]| {
+        let series = vec![Curve::line("one", points.iter().copied())];
+        svg(&Curves { title: "One".into(), series, ..Curves::default() }).unwrap()
+    };
+    let (point, line) = (one(&[(1.0, 2.0)]), one(&[(1.0, 2.0), (2.0, 3.0)]));
+    let short = |text: &str| {
+        text.split("points=\"").skip(1).filter(|p| !p[..p.find('"').unwrap()].trim().contains(' ')).count()
+    };
+    assert_eq!((short(&point), short(&line)), (0, 0), "{point}");
+    assert!(count(&point, "circle") > 0 && count(&line, "polyline") > count(&point, "polyline"));
+}
+
 fn count_triangles(text: &str) -> usize {
     let points = |polygon: &str| {
         polygon

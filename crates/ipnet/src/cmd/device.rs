@@ -174,6 +174,12 @@ fn extended_as(set: &str) -> anyhow::Result<String> {
 
 fn fit_set(args: &Fit) -> anyhow::Result<()> {
     let name = args.data.display().to_string();
+    let stem = args.out.file_stem().map_or("fitted".into(), |stem| stem.to_string_lossy());
+    ensure!(
+        !preset_names().contains(&stem.as_ref()),
+        "{}: expected another file to write: the set is called as its file, and {stem} is a preset",
+        args.out.display()
+    );
     keep(&args.data, &args.out, "the measurements")?;
     keep(Path::new(&args.base), &args.out, "the set that is fitted")?;
     if let Some(dir) = &args.residuals {
@@ -193,7 +199,6 @@ fn fit_set(args: &Fit) -> anyhow::Result<()> {
         "{name}: the measurements determine none of the free parameters: {} is not written",
         args.out.display()
     );
-    let stem = args.out.file_stem().map_or("fitted".into(), |stem| stem.to_string_lossy());
     let extends = extended_as(&args.base)?;
     let file = args.data.file_name().map_or(name.clone(), |file| file.to_string_lossy().into());
     save(&args.out, result.to_toml(&stem, &extends, &file))?;
