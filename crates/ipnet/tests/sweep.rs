@@ -2,8 +2,10 @@
 //! training reported.
 
 use assert_cmd::Command;
+use ipnet_events::synth::gestures::{GestureSpec, generate};
 use ipnet_rng::Stream;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command as Process, Stdio};
 use std::time::{Duration, Instant};
@@ -158,7 +160,18 @@ fn a_killed_sweep_goes_on_and_eval_finds_what_training_reported() {
     assert!(before.lines().all(|row| after.contains(row)), "{before}{after}");
     fs::write(&file, seeds("[2]")).unwrap();
     refusal(&["sweep", &file, "--data", &data, "--out", &whole], "seeds");
+
+    // Networks that are gone from the file are kept, and it is said that its tables leave them out.
+    let said = |arguments: &[&str]| {
+        String::from_utf8(ipnet(arguments).assert().success().get_output().stderr.clone()).unwrap()
+    };
+    fs::write(&file, seeds("[1, 2]").split("[[grid]]\nmemory = \"none\"").next().unwrap()).unwrap();
+    let message = said(&["sweep", &file, "--data", &data, "--out", &whole]);
+    assert!(message.contains("that this sweep does not name (4)"), "{message}");
     fs::write(&file, seeds("[1, 2]")).unwrap();
+    let message = said(&["sweep", &file, "--data", &data, "--out", &whole]);
+    assert!(!message.contains("does not name"), "{message}");
+    assert_eq!(rows(), after);
 
     // Other recordings and no sweep at all are refused.
     fs::remove_file(root.path().join("nmnist/Train/3/00002.bin")).unwrap();
@@ -179,6 +192,54 @@ fn the_sweeps_of_the_repository_are_sound() {
         seen += 1;
     }
     assert!(seen > 0);
+}
+
+/// Each command has a folder of its own, in which the same one goes on; a full disk behind stderr is no reason to end.
+#[cfg(target_os = "linux")]
+#[test]
+fn two_trainings_need_no_folder_given_and_no_stderr() {
+    let root = tempfile::tempdir().unwrap();
+    recordings(root.path());
+    let train = |memory: &str| {
+        let net = format!("memory = \"{memory}\", placement = \"sensor\", width = 2");
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = Process::new(assert_cmd::cargo::cargo_bin("ipnet"))
+            .args(["train", "digits-in-time-20", "--net", &net, "--data", ".", "--epochs", "1"])
+            .current_dir(root.path())
+            .stderr(full)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{memory}");
+        output.stdout
+    };
+    let first = train("ema");
+    train("lif");
+    assert_eq!(train("ema"), first);
+    let runs = fs::read_dir(root.path().join("results")).unwrap();
+    let names: Vec<_> = runs.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert!(names.iter().all(|name| name.starts_with("train-digits-in-time-20-")), "{names:?}");
+}
+
+/// Minutes of making recordings do not pass in silence, and what was left out is named.
+#[test]
+fn gestures_that_are_not_whole_are_named_before_others_are_made() {
+    let root = tempfile::tempdir().unwrap();
+    let spec = GestureSpec { subjects: 2, lights: 1, clip_s: 0.2, ..GestureSpec::default() };
+    generate(&spec, root.path().join("dvs_gesture")).unwrap();
+    let mut child = Process::new(assert_cmd::cargo::cargo_bin("ipnet"))
+        .args(["train", "gestures-11", "--net", "memory = \"none\"", "--data", "."])
+        .current_dir(root.path())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let said = BufReader::new(child.stderr.take().unwrap()).lines().take(2);
+    let lines: Vec<String> = said.map(Result::unwrap).collect();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let note = "is DVS128 Gesture without 120 of 122 recordings: synthetic gestures are used";
+    assert!(lines.len() == 2 && lines[0].ends_with(note), "{lines:?}");
+    assert!(lines[1].starts_with("making synthetic recordings of gestures"), "{lines:?}");
 }
 
 #[test]

@@ -20,6 +20,7 @@
 use super::grid::open_growing_run;
 use super::job::file_name;
 use super::{Effort, Job, JobDevice, JobResult, job_id, run_with_progress};
+use crate::notice::notice;
 use crate::run::{RunDir, read_job};
 use crate::table::Table;
 use crate::task::{DataFolder, Fold, Shelf, TaskName};
@@ -279,6 +280,8 @@ pub fn run_sweep(plan: &SweepRun) -> Result<Table> {
         devices.push(JobDevice::new(&name, &DeviceSet::load(&name)?)?);
     }
     let mut run = open_growing_run(&plan.out, &plan.command, &devices, &sweep.distinct(|job| job.seed))?;
+    same_settings(sweep, &plan.out)?;
+    say_left_out(sweep, &plan.out)?;
     let mut shelf = Shelf::new(plan.data.as_ref(), run.path().join("recordings"));
     for fold in sweep.distinct(|job| job.fold) {
         shelf.load(sweep.task, fold)?;
@@ -290,7 +293,6 @@ pub fn run_sweep(plan: &SweepRun) -> Result<Table> {
         Some(Job { task, spec: job.spec, device, seed: job.seed, config: sweep.config })
     };
     let jobs: Vec<Job<'_>> = sweep.jobs.iter().filter_map(find).collect();
-    same_settings(sweep, &plan.out)?;
     if !run.resumed() {
         run.finish_job(SETTINGS, &Settings::of(sweep))?;
     }
@@ -362,6 +364,26 @@ fn same_settings(sweep: &Sweep, out: &Path) -> Result<()> {
         expected: without(&ours, &theirs),
         found: without(&theirs, &ours),
     })
+}
+
+/// Says how many finished networks in the run's folder the sweep does not name, as where its grids have shrunk or another file of
+/// the same name came before. They are kept, but its tables, which take the place of the old ones, leave them out.
+fn say_left_out(sweep: &Sweep, out: &Path) -> Result<()> {
+    let named: BTreeSet<String> = sweep.jobs.iter().map(|job| job.id(sweep.task) + ".toml").collect();
+    let of_task = format!("{}.", sweep.task.name());
+    let jobs = out.join("jobs");
+    let mut left_out = 0;
+    for entry in std::fs::read_dir(&jobs).map_err(Error::io(&jobs, "list"))? {
+        let name = entry.map_err(Error::io(&jobs, "list"))?.file_name().to_string_lossy().into_owned();
+        left_out += usize::from(name.starts_with(&of_task) && !named.contains(&name));
+    }
+    if left_out > 0 {
+        notice(&format!(
+            "note: {} holds finished networks that this sweep does not name ({left_out}): its tables leave them out",
+            out.display()
+        ));
+    }
+    Ok(())
 }
 
 fn write_tables(run: &RunDir, sweep: &Sweep, found: &[Option<JobResult>]) -> Result<Table> {

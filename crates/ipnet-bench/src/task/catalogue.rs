@@ -1,5 +1,6 @@
 //! The tasks by name, and the recordings they are made of.
 
+use super::folder::not_official;
 use super::{
     Classification, DataFolder, Direction, ENVIRONMENT, Fold, FrameSet, Framing, Steering, Task, Windows,
     chains, drives,
@@ -245,17 +246,9 @@ pub(crate) fn dvs_gesture_frames(dataset: &DvsGesture) -> Result<FrameSet> {
 /// and whether they are synthetic.
 fn recorded_gestures(data: Option<&DataFolder>, recordings: &Path) -> Result<(DvsGesture, bool)> {
     if let Some(folder) = data.and_then(|data| data.dvs_gesture.as_deref()) {
-        let official = DvsGesture::open(folder)?;
-        if official.is_official_complete() {
-            return Ok((official, false));
-        }
-        let found = official.official_completeness();
-        notice(&format!(
-            "note: {} is not all of DVS128 Gesture ({} of {} recordings are missing): synthetic gestures are used",
-            folder.display(),
-            found.missing.len(),
-            found.expected
-        ));
+        let found = DvsGesture::open(folder)?;
+        let Some(state) = not_official(&found) else { return Ok((found, false)) };
+        notice(&format!("note: {} is DVS128 Gesture {state}: synthetic gestures are used", folder.display()));
     }
     Ok((gesture_recordings(recordings)?, true))
 }

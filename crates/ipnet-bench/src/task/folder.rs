@@ -101,13 +101,7 @@ impl DataFolder {
 
     fn missing_gestures(&self) -> Result<Option<String>> {
         let Some(folder) = &self.dvs_gesture else { return Ok(Some("no dvs_gesture".into())) };
-        let gestures = DvsGesture::open(folder)?;
-        let found = gestures.official_completeness();
-        let text = match found.missing.len() {
-            0 => format!("dvs_gesture with {} and {} clips", found.train_clips, found.test_clips),
-            missing => format!("dvs_gesture without {missing} of {} recordings", found.expected),
-        };
-        Ok((!gestures.is_official_complete()).then_some(text))
+        Ok(not_official(&DvsGesture::open(folder)?).map(|state| format!("dvs_gesture {state}")))
     }
 
     fn missing_drives(&self) -> Result<Option<String>> {
@@ -115,6 +109,16 @@ impl DataFolder {
         let missing = find_recordings(folder)?.missing.len();
         Ok((missing > 0).then(|| format!("ddd20 without {missing} of 30 recordings")))
     }
+}
+
+/// What keeps a folder from being the official DVS128 Gesture, to be put behind its name; none where it is.
+pub(super) fn not_official(gestures: &DvsGesture) -> Option<String> {
+    let found = gestures.official_completeness();
+    let text = match found.missing.len() {
+        0 => format!("with {} and {} clips", found.train_clips, found.test_clips),
+        missing => format!("without {missing} of {} recordings", found.expected),
+    };
+    (!gestures.is_official_complete()).then_some(text)
 }
 
 #[cfg(test)]

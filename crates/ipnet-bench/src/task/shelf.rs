@@ -64,3 +64,19 @@ impl<'a> Shelf<'a> {
         self.tasks.iter().map(|(_, _, task)| task.as_ref())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Digits in time are the frames of another task; an error names the one that was asked for.
+    #[test]
+    fn an_error_names_the_task_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        for fold in [None, Some(Fold { number: 1, of: 2 })] {
+            let mut shelf = Shelf::new(None, folder.path().into());
+            let message = shelf.load(TaskName::DigitsInTime20, fold).unwrap_err().to_string();
+            assert!(message.starts_with("task digits-in-time-20: expected --data"), "{message}");
+        }
+    }
+}

@@ -84,9 +84,9 @@ impl Reproduce {
         let summary = reproduce(&plan)?;
         super::print_table(&summary.accuracy, self.json);
         for remark in &summary.remarks {
-            eprintln!("note: {remark}");
+            super::say(format_args!("note: {remark}"));
         }
-        eprintln!("report: {}", summary.report.display());
+        super::say(format_args!("report: {}", summary.report.display()));
         Ok(ExitCode::SUCCESS)
     }
 }

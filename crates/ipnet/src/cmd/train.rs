@@ -201,7 +201,7 @@ impl Train {
         };
         let table = train_networks(&training)?;
         super::print_table(&table, self.json);
-        eprintln!("run: {}", training.out.display());
+        super::say(format_args!("run: {}", training.out.display()));
         Ok(ExitCode::SUCCESS)
     }
 }
