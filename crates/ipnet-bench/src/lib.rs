@@ -19,3 +19,4 @@ pub mod task;
 pub mod train;
 
 pub use error::{Error, Result};
+pub use notice::notice;

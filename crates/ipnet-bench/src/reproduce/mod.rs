@@ -117,7 +117,7 @@ pub fn reproduce(plan: &Plan) -> Result<Summary> {
             });
         }
     } else {
-        notice(&announce::words(&all, plan.threads)?);
+        notice(announce::words(&all, plan.threads)?);
         let effort = Effort { threads: plan.threads, ..Effort::default() };
         let results = run_with_progress(&run, &all, &effort)?;
         finished.extend(all.iter().map(Job::id).zip(results));

@@ -129,23 +129,18 @@ impl Manifest {
             let end = manifest.command.find(" --data ").unwrap_or(manifest.command.len());
             manifest.command[..end].to_owned()
         };
+        let (ours, theirs) = (&self.device, &found.device);
+        let more_devices = theirs.name.split(',').all(|name| ours.name.split(',').any(|our| our == name));
+        let more_seeds = found.seeds.iter().all(|seed| self.seeds.contains(seed));
+        // What is compared, and whether a run that grows may differ in it.
         let fields = [
-            ("command", without_data(self), without_data(found)),
-            ("device", self.device.name.clone(), found.device.name.clone()),
-            ("device sha256", self.device.sha256.clone(), found.device.sha256.clone()),
-            ("seeds", format!("{:?}", self.seeds), format!("{:?}", found.seeds)),
+            ("command", without_data(self), without_data(found), false),
+            ("device", ours.name.clone(), theirs.name.clone(), more_devices),
+            ("device sha256", ours.sha256.clone(), theirs.sha256.clone(), ours.name != theirs.name),
+            ("seeds", format!("{:?}", self.seeds), format!("{:?}", found.seeds), more_seeds),
         ];
-        let grown = |field: &str| match field {
-            "device" => {
-                let ours: Vec<&str> = self.device.name.split(',').collect();
-                found.device.name.split(',').all(|name| ours.contains(&name))
-            }
-            "device sha256" => self.device.name != found.device.name,
-            "seeds" => found.seeds.iter().all(|seed| self.seeds.contains(seed)),
-            _ => false,
-        };
-        for (field, expected, found) in fields {
-            if expected != found && !(grows && grown(field)) {
+        for (field, expected, found, grown) in fields {
+            if expected != found && !(grows && grown) {
                 return Err(Error::OtherRun { path: path.to_path_buf(), field, expected, found });
             }
         }

@@ -378,7 +378,7 @@ fn say_left_out(sweep: &Sweep, out: &Path) -> Result<()> {
         left_out += usize::from(name.starts_with(&of_task) && !named.contains(&name));
     }
     if left_out > 0 {
-        notice(&format!(
+        notice(format_args!(
             "note: {} holds finished networks that this sweep does not name ({left_out}): its tables leave them out",
             out.display()
         ));

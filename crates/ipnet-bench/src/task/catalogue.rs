@@ -248,7 +248,10 @@ fn recorded_gestures(data: Option<&DataFolder>, recordings: &Path) -> Result<(Dv
     if let Some(folder) = data.and_then(|data| data.dvs_gesture.as_deref()) {
         let found = DvsGesture::open(folder)?;
         let Some(state) = not_official(&found) else { return Ok((found, false)) };
-        notice(&format!("note: {} is DVS128 Gesture {state}: synthetic gestures are used", folder.display()));
+        notice(format_args!(
+            "note: {} is DVS128 Gesture {state}: synthetic gestures are used",
+            folder.display()
+        ));
     }
     Ok((gesture_recordings(recordings)?, true))
 }
@@ -284,7 +287,7 @@ fn steering(data: Option<&DataFolder>, recordings: &Path) -> Result<Steering> {
     let folder = data.and_then(|data| data.ddd20.as_deref());
     let published = folder.map(drives::published).transpose()?.flatten();
     if let (Some(folder), None) = (folder, &published) {
-        notice(&format!(
+        notice(format_args!(
             "note: {} has no recording of the published protocol: synthetic drives are used",
             folder.display()
         ));

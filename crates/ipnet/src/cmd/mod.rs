@@ -16,16 +16,9 @@ pub mod verify;
 use crate::Command;
 use ipnet_bench::table::Table;
 use ipnet_events::PartialFile;
-use std::fmt;
-use std::io::Write;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::ExitCode;
-
-/// Prints a line on stderr; where nothing can be said, what was done stands all the same.
-fn say(line: fmt::Arguments<'_>) {
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
 
 /// Runs one command; its exit code is 0 done or 1 for a negative result, and an error becomes 2.
 pub fn run(command: Command) -> anyhow::Result<ExitCode> {

@@ -84,9 +84,9 @@ impl Reproduce {
         let summary = reproduce(&plan)?;
         super::print_table(&summary.accuracy, self.json);
         for remark in &summary.remarks {
-            super::say(format_args!("note: {remark}"));
+            ipnet_bench::notice(format_args!("note: {remark}"));
         }
-        super::say(format_args!("report: {}", summary.report.display()));
+        ipnet_bench::notice(format_args!("report: {}", summary.report.display()));
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -79,7 +79,7 @@ impl Sweep {
             Format::Json => println!("{}", table.to_json()),
         }
         if !self.table {
-            super::say(format_args!("run: {}", out.display()));
+            ipnet_bench::notice(format_args!("run: {}", out.display()));
         }
         Ok(ExitCode::SUCCESS)
     }

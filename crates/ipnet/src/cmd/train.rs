@@ -201,7 +201,7 @@ impl Train {
         };
         let table = train_networks(&training)?;
         super::print_table(&table, self.json);
-        super::say(format_args!("run: {}", training.out.display()));
+        ipnet_bench::notice(format_args!("run: {}", training.out.display()));
         Ok(ExitCode::SUCCESS)
     }
 }
