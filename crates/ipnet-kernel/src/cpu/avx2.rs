@@ -109,12 +109,26 @@ impl Vector for F32x16 {
         both!(_mm256_blendv_ps, no, yes, less)
     }
     #[inline(always)]
-    fn where_equal(self, a: Self, b: Self) -> Self {
-        let equal = Self(
-            intrinsic!(_mm256_cmp_ps::<_CMP_EQ_UQ>(a.0, b.0)),
-            intrinsic!(_mm256_cmp_ps::<_CMP_EQ_UQ>(a.1, b.1)),
+    fn abs(self) -> Self {
+        let sign = Self::all(-0.0);
+        both!(_mm256_andnot_ps, sign, self)
+    }
+    #[inline(always)]
+    fn marked_unless_equal(self, other: Self) -> Self {
+        let unlike = Self(
+            intrinsic!(_mm256_cmp_ps::<_CMP_NEQ_OQ>(self.0, other.0)),
+            intrinsic!(_mm256_cmp_ps::<_CMP_NEQ_OQ>(self.1, other.1)),
         );
-        both!(_mm256_and_ps, self, equal)
+        let sign = Self::all(-0.0);
+        let mark =
+            Self(intrinsic!(_mm256_and_ps(sign.0, unlike.0)), intrinsic!(_mm256_and_ps(sign.1, unlike.1)));
+        let magnitude = self.abs();
+        both!(_mm256_or_ps, magnitude, mark)
+    }
+    #[inline(always)]
+    fn where_unmarked(self, mark: Self) -> Self {
+        let zero = Self::all(0.0);
+        both!(_mm256_blendv_ps, self, zero, mark)
     }
     #[inline(always)]
     fn sqrt(self) -> Self {
@@ -136,7 +150,19 @@ impl Vector for F32x16 {
 
 #[inline(always)]
 fn pow2_of_shifted(half: __m256) -> __m256 {
-    intrinsic!(_mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(half))))
+    // SAFETY: both are sixteen words without any other content.
+    let [low, high] = unsafe { transmute::<[u32; 16], [__m256; 2]>(math::POW2_SIXTEENTHS) };
+    intrinsic!({
+        let bits = _mm256_castps_si256(half);
+        let upper = _mm256_castsi256_ps(_mm256_slli_epi32::<28>(bits));
+        let entry = _mm256_blendv_ps(
+            _mm256_permutevar8x32_ps(low, bits),
+            _mm256_permutevar8x32_ps(high, bits),
+            upper,
+        );
+        let exponent = _mm256_slli_epi32::<{ math::TO_EXPONENT as i32 }>(bits);
+        _mm256_castsi256_ps(_mm256_add_epi32(exponent, _mm256_castps_si256(entry)))
+    })
 }
 
 #[inline(always)]

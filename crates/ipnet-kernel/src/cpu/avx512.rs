@@ -15,9 +15,10 @@ pub(crate) struct Avx512(());
 #[derive(Clone, Copy)]
 pub(crate) struct F32x16(__m512);
 
-/// Sixteen 32-bit words; exists only where a [`Avx512`] does.
+/// Sixteen 32-bit words, those of the even and those of the odd lanes, each in the lower half of 64 bits with anything above
+/// it: as the multiplication takes them. Exists only where a [`Avx512`] does.
 #[derive(Clone, Copy)]
-pub(crate) struct U32x16(__m512i);
+pub(crate) struct U32x16(__m512i, __m512i);
 
 impl Avx512 {
     /// The token, if this processor has the instructions.
@@ -89,8 +90,25 @@ impl Vector for F32x16 {
         Self(intrinsic!(_mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, limit.0), no.0, yes.0)))
     }
     #[inline(always)]
-    fn where_equal(self, a: Self, b: Self) -> Self {
-        Self(intrinsic!(_mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_EQ_UQ>(a.0, b.0), self.0)))
+    fn abs(self) -> Self {
+        let magnitude = intrinsic!(_mm512_set1_epi32(i32::MAX));
+        Self(intrinsic!(_mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(self.0), magnitude))))
+    }
+    #[inline(always)]
+    fn marked_unless_equal(self, other: Self) -> Self {
+        intrinsic!({
+            let unlike = _mm512_cmp_ps_mask::<_CMP_NEQ_OQ>(self.0, other.0);
+            let magnitude = _mm512_castps_si512(self.abs().0);
+            let sign = _mm512_set1_epi32(i32::MIN);
+            Self(_mm512_castsi512_ps(_mm512_mask_or_epi32(magnitude, unlike, magnitude, sign)))
+        })
+    }
+    #[inline(always)]
+    fn where_unmarked(self, mark: Self) -> Self {
+        intrinsic!({
+            let marked = _mm512_srai_epi32::<31>(_mm512_castps_si512(mark.0));
+            Self(_mm512_castsi512_ps(_mm512_andnot_si512(marked, _mm512_castps_si512(self.0))))
+        })
     }
     #[inline(always)]
     fn sqrt(self) -> Self {
@@ -117,7 +135,14 @@ impl FloatBits for F32x16 {
     }
     #[inline(always)]
     fn pow2_of_shifted(self) -> Self {
-        Self(intrinsic!(_mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(self.0)))))
+        // SAFETY: both are sixteen words without any other content.
+        let table = unsafe { transmute::<[u32; 16], __m512i>(math::POW2_SIXTEENTHS) };
+        Self(intrinsic!({
+            let bits = _mm512_castps_si512(self.0);
+            let entry = _mm512_permutexvar_epi32(bits, table);
+            let exponent = _mm512_slli_epi32::<{ math::TO_EXPONENT }>(bits);
+            _mm512_castsi512_ps(_mm512_add_epi32(exponent, entry))
+        }))
     }
     #[inline(always)]
     fn mantissa_exponent(self) -> (Self, Self) {
@@ -135,7 +160,7 @@ impl BitXor for U32x16 {
     type Output = Self;
     #[inline(always)]
     fn bitxor(self, other: Self) -> Self {
-        Self(intrinsic!(_mm512_xor_si512(self.0, other.0)))
+        intrinsic!(Self(_mm512_xor_si512(self.0, other.0), _mm512_xor_si512(self.1, other.1)))
     }
 }
 
@@ -143,11 +168,8 @@ impl Words for U32x16 {
     #[inline(always)]
     fn widening_mul(self, factor: Self) -> (Self, Self) {
         intrinsic!({
-            let even = _mm512_mul_epu32(self.0, factor.0);
-            let odd = _mm512_mul_epu32(_mm512_srli_epi64::<32>(self.0), factor.0);
-            let high = _mm512_mask_blend_epi32(0b1010_1010_1010_1010, _mm512_srli_epi64::<32>(even), odd);
-            let low = _mm512_mask_blend_epi32(0b1010_1010_1010_1010, even, _mm512_slli_epi64::<32>(odd));
-            (Self(high), Self(low))
+            let (even, odd) = (_mm512_mul_epu32(self.0, factor.0), _mm512_mul_epu32(self.1, factor.1));
+            (Self(_mm512_srli_epi64::<32>(even), _mm512_srli_epi64::<32>(odd)), Self(even, odd))
         })
     }
 }
@@ -160,6 +182,7 @@ impl Simd for Avx512 {
     type W = U32x16;
     type Tail = PortableF32;
     const WIDTH: usize = 16;
+    const PIPELINED: bool = true;
 
     fn vectorize<J: Job<f32>>(self, job: J) {
         #[target_feature(enable = "avx512f")]
@@ -220,7 +243,7 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn prefetch(self, chunk: &Self::Chunk) {
         // SAFETY: a prefetch has no effect but on the caches.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(chunk.as_ptr().cast()) };
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(chunk.as_ptr().cast()) };
     }
     #[inline(always)]
     fn map_lanes<const K: usize>(
@@ -243,19 +266,24 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     fn words(self, word: u32) -> U32x16 {
-        U32x16(intrinsic!(_mm512_set1_epi32(word as i32)))
+        let all = intrinsic!(_mm512_set1_epi32(word as i32));
+        U32x16(all, all)
     }
     #[inline(always)]
     fn counting_words(self, first: u32) -> U32x16 {
-        U32x16(intrinsic!({
-            let count = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-            _mm512_add_epi32(_mm512_set1_epi32(first as i32), count)
-        }))
+        intrinsic!({
+            let first = _mm512_set1_epi32(first as i32);
+            let even = _mm512_setr_epi32(0, 0, 2, 0, 4, 0, 6, 0, 8, 0, 10, 0, 12, 0, 14, 0);
+            let even = _mm512_add_epi32(first, even);
+            U32x16(even, _mm512_add_epi32(even, _mm512_set1_epi32(1)))
+        })
     }
     #[inline(always)]
     fn unit(self, words: U32x16) -> F32x16 {
         F32x16(intrinsic!({
-            let whole = _mm512_cvtepi32_ps(_mm512_srli_epi32::<8>(words.0));
+            let odd = _mm512_slli_epi64::<32>(words.1);
+            let lanes = _mm512_mask_blend_epi32(0b1010_1010_1010_1010, words.0, odd);
+            let whole = _mm512_cvtepi32_ps(_mm512_srli_epi32::<8>(lanes));
             _mm512_mul_ps(whole, _mm512_set1_ps(1.0 / 16_777_216.0))
         }))
     }

@@ -40,24 +40,42 @@ pub(crate) struct DrawRows<'a, E> {
     pub rows: [&'a mut [E]; 4],
 }
 
-#[inline(always)]
-fn philox<S: Simd>(simd: S, place: &Place, offset: usize) -> [S::W; 4] {
-    let mut c = [
-        simd.counting_words(place.neuron.wrapping_add(offset as u32)),
-        simd.words(place.purpose as u32),
-        simd.words(place.step_block),
-        simd.words(place.layer),
-    ];
-    let (m0, m1) = (simd.words(0xD251_1F53), simd.words(0xCD9E_8D57));
-    let (mut k0, mut k1) = (place.seed as u32, (place.seed >> 32) as u32);
-    for _ in 0..10 {
-        let (h0, l0) = c[0].widening_mul(m0);
-        let (h1, l1) = c[2].widening_mul(m1);
-        c = [h1 ^ c[1] ^ simd.words(k0), l1, h0 ^ c[3] ^ simd.words(k1), l0];
-        k0 = k0.wrapping_add(0x9E37_79B9);
-        k1 = k1.wrapping_add(0xBB67_AE85);
+/// The keys of the ten rounds.
+fn round_keys(seed: u64) -> [[u32; 2]; 10] {
+    let (k0, k1) = (seed as u32, (seed >> 32) as u32);
+    let mut keys = [[k0, k1]; 10];
+    for round in 1..10 {
+        let [k0, k1] = keys[round - 1];
+        keys[round] = [k0.wrapping_add(0x9E37_79B9), k1.wrapping_add(0xBB67_AE85)];
     }
-    c
+    keys
+}
+
+/// The words of the neurons from `offset` on, of `K` vectors side by side: a round waits for the one before, so one vector
+/// alone would leave most of a processor's units idle.
+#[inline(always)]
+fn philox<S: Simd, const K: usize>(
+    simd: S,
+    place: &Place,
+    keys: &[[u32; 2]; 10],
+    offset: usize,
+) -> [[S::W; 4]; K] {
+    let mut vectors = [[simd.words(place.purpose as u32); 4]; K];
+    for (k, c) in vectors.iter_mut().enumerate() {
+        c[0] = simd.counting_words(place.neuron.wrapping_add((offset + k * S::WIDTH) as u32));
+        c[2] = simd.words(place.step_block);
+        c[3] = simd.words(place.layer);
+    }
+    let (m0, m1) = (simd.words(0xD251_1F53), simd.words(0xCD9E_8D57));
+    for [k0, k1] in keys {
+        let (k0, k1) = (simd.words(*k0), simd.words(*k1));
+        for c in &mut vectors {
+            let (h0, l0) = c[0].widening_mul(m0);
+            let (h1, l1) = c[2].widening_mul(m1);
+            *c = [h1 ^ c[1] ^ k0, l1, h0 ^ c[3] ^ k1, l0];
+        }
+    }
+    vectors
 }
 
 /// Two independent standard normal numbers (Box-Muller) of two uniform ones.
@@ -75,35 +93,71 @@ impl<E: Real> Job<E> for DrawRows<'_, E> {
     fn run<S: Simd<E = E>>(self, simd: S) {
         let Self { place, rows: [r0, r1, r2, r3] } = self;
         let whole = whole_vectors::<S>(r0.len());
+        let keys = &round_keys(place.seed);
+        let normal = place.purpose != Purpose::Firing;
         if S::WIDTH > 1 {
-            fill(simd, &place, 0, [&mut *r0, &mut *r1, &mut *r2, &mut *r3]);
+            let rows = [&mut *r0, &mut *r1, &mut *r2, &mut *r3];
+            if normal {
+                fill::<S, true>(simd, &place, keys, 0, rows);
+            } else {
+                fill::<S, false>(simd, &place, keys, 0, rows);
+            }
         }
         let rest = [&mut r0[whole..], &mut r1[whole..], &mut r2[whole..], &mut r3[whole..]];
-        fill_rest(simd.tail(), &place, whole, rest);
+        fill_rest(simd.tail(), &place, keys, whole, rest);
     }
 }
 
 /// What is left over, compiled once for all instruction sets.
 #[inline(never)]
-fn fill_rest<S: Simd>(simd: S, place: &Place, start: usize, rows: [&mut [S::E]; 4]) {
-    fill(simd, place, start, rows);
+fn fill_rest<S: Simd>(simd: S, place: &Place, keys: &[[u32; 2]; 10], start: usize, rows: [&mut [S::E]; 4]) {
+    if place.purpose == Purpose::Firing {
+        fill::<S, false>(simd, place, keys, start, rows);
+    } else {
+        fill::<S, true>(simd, place, keys, start, rows);
+    }
 }
 
 #[inline(always)]
-fn fill<S: Simd>(simd: S, place: &Place, start: usize, rows: [&mut [S::E]; 4]) {
-    let [r0, r1, r2, r3] = rows.map(S::chunks_mut);
-    for (i, (((r0, r1), r2), r3)) in r0.iter_mut().zip(r1).zip(r2).zip(r3).enumerate() {
-        let words = philox(simd, place, start + i * S::WIDTH);
-        let [v0, v1, v2, v3] = if place.purpose == Purpose::Firing {
-            words.map(|word| simd.unit(word))
-        } else {
-            let [z0, z1] = normal_pair(simd, words[0], words[1]);
-            let [z2, z3] = normal_pair(simd, words[2], words[3]);
-            [z0, z1, z2, z3]
-        };
-        simd.store(v0, r0);
-        simd.store(v1, r1);
-        simd.store(v2, r2);
-        simd.store(v3, r3);
+fn fill<S: Simd, const NORMAL: bool>(
+    simd: S,
+    place: &Place,
+    keys: &[[u32; 2]; 10],
+    start: usize,
+    rows: [&mut [S::E]; 4],
+) {
+    let [r0, r1, r2, r3] = rows;
+    let [r0, r1, r2, r3] = [S::chunks_mut(r0), S::chunks_mut(r1), S::chunks_mut(r2), S::chunks_mut(r3)];
+    let pairs = |row: &mut [S::Chunk]| row.len() / 2 * 2;
+    let even = pairs(r0);
+    for i in (0..even).step_by(2) {
+        let [first, second] = philox::<S, 2>(simd, place, keys, start + i * S::WIDTH);
+        let rows = [&mut r0[i..], &mut r1[i..], &mut r2[i..], &mut r3[i..]];
+        put::<S, NORMAL>(simd, first, rows);
+        let i = i + 1;
+        let rows = [&mut r0[i..], &mut r1[i..], &mut r2[i..], &mut r3[i..]];
+        put::<S, NORMAL>(simd, second, rows);
     }
+    for i in even..r0.len() {
+        let [words] = philox::<S, 1>(simd, place, keys, start + i * S::WIDTH);
+        let rows = [&mut r0[i..], &mut r1[i..], &mut r2[i..], &mut r3[i..]];
+        put::<S, NORMAL>(simd, words, rows);
+    }
+}
+
+/// Writes the numbers that `words` mean to the first chunk of each row.
+#[inline(always)]
+fn put<S: Simd, const NORMAL: bool>(simd: S, [a, b, c, d]: [S::W; 4], rows: [&mut [S::Chunk]; 4]) {
+    let [v0, v1, v2, v3] = if NORMAL {
+        let [z0, z1] = normal_pair(simd, a, b);
+        let [z2, z3] = normal_pair(simd, c, d);
+        [z0, z1, z2, z3]
+    } else {
+        [simd.unit(a), simd.unit(b), simd.unit(c), simd.unit(d)]
+    };
+    let [r0, r1, r2, r3] = rows;
+    simd.store(v0, &mut r0[0]);
+    simd.store(v1, &mut r1[0]);
+    simd.store(v2, &mut r2[0]);
+    simd.store(v3, &mut r3[0]);
 }

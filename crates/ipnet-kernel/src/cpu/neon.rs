@@ -86,10 +86,22 @@ impl Vector for F32x4 {
         Self(intrinsic!(vbslq_f32(vcltq_f32(self.0, limit.0), yes.0, no.0)))
     }
     #[inline(always)]
-    fn where_equal(self, a: Self, b: Self) -> Self {
+    fn abs(self) -> Self {
+        Self(intrinsic!(vabsq_f32(self.0)))
+    }
+    #[inline(always)]
+    fn marked_unless_equal(self, other: Self) -> Self {
         Self(intrinsic!({
-            let differ = vorrq_u32(vcltq_f32(a.0, b.0), vcltq_f32(b.0, a.0));
-            vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(self.0), differ))
+            let unlike = vorrq_u32(vcltq_f32(self.0, other.0), vcltq_f32(other.0, self.0));
+            let mark = vshlq_n_u32::<31>(unlike);
+            vreinterpretq_f32_u32(vorrq_u32(vreinterpretq_u32_f32(vabsq_f32(self.0)), mark))
+        }))
+    }
+    #[inline(always)]
+    fn where_unmarked(self, mark: Self) -> Self {
+        Self(intrinsic!({
+            let marked = vshrq_n_s32::<31>(vreinterpretq_s32_f32(mark.0));
+            vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(self.0), vreinterpretq_u32_s32(marked)))
         }))
     }
     #[inline(always)]
@@ -117,7 +129,17 @@ impl FloatBits for F32x4 {
     }
     #[inline(always)]
     fn pow2_of_shifted(self) -> Self {
-        Self(intrinsic!(vreinterpretq_f32_s32(vshlq_n_s32::<23>(vreinterpretq_s32_f32(self.0)))))
+        // SAFETY: both are sixty-four bytes without any other content.
+        let table = unsafe { transmute::<[u32; 16], uint8x16x4_t>(math::POW2_SIXTEENTHS) };
+        Self(intrinsic!({
+            let bits = vreinterpretq_u32_f32(self.0);
+            let place = vandq_u32(bits, vdupq_n_u32(15));
+            // The four bytes of word k lie at 4k to 4k + 3.
+            let bytes = vmlaq_u32(vdupq_n_u32(0x0302_0100), place, vdupq_n_u32(0x0404_0404));
+            let entry = vreinterpretq_u32_u8(vqtbl4q_u8(table, vreinterpretq_u8_u32(bytes)));
+            let exponent = vshlq_n_u32::<{ math::TO_EXPONENT as i32 }>(bits);
+            vreinterpretq_f32_u32(vaddq_u32(exponent, entry))
+        }))
     }
     #[inline(always)]
     fn mantissa_exponent(self) -> (Self, Self) {

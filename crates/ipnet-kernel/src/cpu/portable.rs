@@ -42,8 +42,17 @@ macro_rules! one_lane_vector {
                 if self < limit { yes } else { no }
             }
             #[inline(always)]
-            fn where_equal(self, a: Self, b: Self) -> Self {
-                if a < b || b < a { 0.0 } else { self }
+            fn abs(self) -> Self {
+                <$element>::abs(self)
+            }
+            #[inline(always)]
+            fn marked_unless_equal(self, other: Self) -> Self {
+                let magnitude = <$element>::abs(self);
+                if self < other || other < self { -magnitude } else { magnitude }
+            }
+            #[inline(always)]
+            fn where_unmarked(self, mark: Self) -> Self {
+                if mark.is_sign_negative() { 0.0 } else { self }
             }
             #[inline(always)]
             fn sqrt(self) -> Self {
@@ -75,7 +84,9 @@ impl FloatBits for f32 {
     }
     #[inline(always)]
     fn pow2_of_shifted(self) -> Self {
-        f32::from_bits(self.to_bits() << 23)
+        let bits = self.to_bits();
+        let table = math::POW2_SIXTEENTHS[(bits & 15) as usize];
+        f32::from_bits((bits << math::TO_EXPONENT).wrapping_add(table))
     }
     #[inline(always)]
     fn mantissa_exponent(self) -> (Self, Self) {

@@ -377,7 +377,7 @@ struct BackwardWork<'a, 'b, 'c, E> {
 
 /// Block width of a backward pass that holds `bytes` a neuron: a multiple of 64 for which they stay in cache.
 fn backward_width(bytes: usize) -> usize {
-    (BACKWARD_BYTES / bytes.max(1)).clamp(64, 1024) / 64 * 64
+    (BACKWARD_BYTES / bytes.max(1)).clamp(64, 384) / 64 * 64
 }
 
 /// Calls `block` for every block of neurons with the sums of its part, a `[C]` row for each of `totals`, and
@@ -415,7 +415,7 @@ impl<E: Real> AtLevel<E> for BackwardWork<'_, '_, '_, E> {
     fn with<S: Simd<E = E> + Sync>(self, simd: S) {
         let pass = self.pass;
         let shape = pass.scan.shape();
-        let bytes = pass.segment * size_of::<E>() * (2 + pass.law.poles);
+        let bytes = pass.kept_values() * size_of::<E>();
         let block = |columns: Range<usize>, sums: [&mut [f64]; 2]| {
             with_scratch(pass.scratch(columns.len()), |scratch| {
                 // SAFETY: blocks are disjoint ranges of columns.

@@ -72,8 +72,12 @@ pub(crate) trait Vector:
     fn max_with(self, x: Self) -> Self;
     /// `self < limit ? yes : no`, lane by lane.
     fn if_less(self, limit: Self, yes: Self, no: Self) -> Self;
-    /// `self` where `a` and `b` are equal or one is a NaN, else 0, lane by lane.
-    fn where_equal(self, a: Self, b: Self) -> Self;
+    /// The magnitude.
+    fn abs(self) -> Self;
+    /// The magnitude, with the sign set as a mark unless `self` and `other` are equal or one is a NaN, lane by lane.
+    fn marked_unless_equal(self, other: Self) -> Self;
+    /// `self` where the sign of `mark` is clear, else 0, lane by lane.
+    fn where_unmarked(self, mark: Self) -> Self;
     /// Square root, correctly rounded.
     fn sqrt(self) -> Self;
     /// `2^self`, for `self` in [-126, 127].
@@ -106,6 +110,8 @@ pub(crate) trait Simd: Copy {
     type Tail: Simd<E = Self::E>;
     /// Elements in a vector.
     const WIDTH: usize;
+    /// Whether there are registers for two stages of a loop side by side.
+    const PIPELINED: bool = false;
 
     /// Runs `job` compiled for this instruction set.
     fn vectorize<J: Job<Self::E>>(self, job: J);

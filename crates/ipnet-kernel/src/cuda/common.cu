@@ -10,17 +10,26 @@ typedef unsigned long long u64;
 __device__ inline float min_with(float self, float x) { return self < x ? self : x; }
 __device__ inline float max_with(float self, float x) { return self > x ? self : x; }
 
+// Bits of 2^(k/16), less those of 1 and less k << 19: modulo 2^32.
+__device__ const u32 POW2_SIXTEENTHS[16] = {
+    0x00000000u, 0xfffdaac3u, 0xfffb95c2u, 0xfff9c3d3u, 0xfff837f0u, 0xfff6f532u, 0xfff5fed7u, 0xfff5583fu,
+    0xfff504f3u, 0xfff508a4u, 0xfff5672au, 0xfff6248cu, 0xfff744fdu, 0xfff8ccdfu, 0xfffac0c7u, 0xfffd257du};
+
+// 1.5 * 2^19 + 127: adding it leaves the nearest sixteenth in the low bits, with an exponent's offset.
+#define SHIFT 786559.0f
+
+// 2^n where shifted is n + SHIFT. Lanes that differ in the table's word still read one line of it.
+__device__ inline float pow2_of_shifted(float shifted) {
+    u32 bits = __float_as_uint(shifted);
+    return __uint_as_float((bits << 19) + POW2_SIXTEENTHS[bits & 15u]);
+}
+
 // 2^x, x in [-126, 127].
 __device__ inline float exp2_of(float x) {
-    float shifted = x + 12583039.0f;
-    float f = x - (shifted - 12583039.0f);
-    float poly = 0.0013264727f;
-    poly = fmaf(poly, f, 0.009671513f);
-    poly = fmaf(poly, f, 0.055507336f);
-    poly = fmaf(poly, f, 0.24022242f);
-    poly = fmaf(poly, f, 0.693147f);
-    poly = fmaf(poly, f, 1.0f);
-    return poly * __uint_as_float(__float_as_uint(shifted) << 23);
+    float shifted = x + SHIFT;
+    float f = x - (shifted - SHIFT);
+    float scale = pow2_of_shifted(shifted);
+    return fmaf(scale * f, fmaf(f, 0.24022643f, 0.6931877f), scale);
 }
 
 // Sums over the neurons of a channel, in f64 and in a fixed order: block c of row r gives totals[r * C + c].

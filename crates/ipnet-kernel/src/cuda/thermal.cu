@@ -46,15 +46,10 @@ __device__ inline void store(stored* to, u64 at, const float* from) {
 
 // 1 - 2^-x, x in [0, 126].
 __device__ inline float one_minus_exp2_neg(float x) {
-    float shifted = 12583039.0f - x;
-    float g = x + (shifted - 12583039.0f);
-    float poly = -0.00015245595f;
-    poly = fmaf(poly, g, 0.0013391008f);
-    poly = fmaf(poly, g, -0.009618844f);
-    poly = fmaf(poly, g, 0.05550359f);
-    poly = fmaf(poly, g, -0.24022645f);
-    poly = fmaf(poly, g, 0.6931472f);
-    float scale = __uint_as_float(__float_as_uint(shifted) << 23);
+    float shifted = SHIFT - x;
+    float g = x + (shifted - SHIFT);
+    float poly = fmaf(fmaf(0.05550411f, g, -0.24023356f), g, 0.6931472f);
+    float scale = pow2_of_shifted(shifted);
     return fmaf(scale * g, poly, 1.0f - scale);
 }
 

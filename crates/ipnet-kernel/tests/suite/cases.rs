@@ -58,6 +58,17 @@ pub fn without_reset(mut law: StepLaw) -> StepLaw {
     law
 }
 
+/// The law of the textbooks, which has a kernel of its own: a constant barrier, a linear critical voltage, no own heat.
+pub fn plain_law(poles: usize) -> StepLaw {
+    let mut law = law(poles, 1.0);
+    law.self_heat_k_per_v2 = 0.0;
+    if let Switching::Arrhenius(arrhenius) = &mut law.switching {
+        arrhenius.barrier = [20.0, 0.0, 0.0];
+        arrhenius.v_critical = [1.0, -6e-4, 0.0];
+    }
+    law
+}
+
 /// Every law the suite is run with, by name.
 pub fn laws() -> Vec<(String, StepLaw)> {
     let mut laws = Vec::new();
@@ -66,10 +77,13 @@ pub fn laws() -> Vec<(String, StepLaw)> {
             laws.push((format!("{poles} poles, b = {exponent}"), law(poles, exponent)));
         }
         laws.push((format!("{poles} poles, table"), table_law(poles)));
+        laws.push((format!("{poles} poles, textbook"), plain_law(poles)));
     }
-    let plain = laws.clone();
-    laws.extend(plain.iter().map(|(name, law)| (format!("{name}, spread"), with_spread(law.clone()))));
+    let alike = laws.clone();
+    laws.extend(alike.iter().map(|(name, law)| (format!("{name}, spread"), with_spread(law.clone()))));
     laws.push(("no reset heat".into(), without_reset(law(1, 1.0))));
+    laws.push(("no reset heat, textbook".into(), without_reset(plain_law(1))));
+    laws.push(("no reset heat, textbook, spread".into(), with_spread(without_reset(plain_law(2)))));
     laws
 }
 

@@ -1,19 +1,22 @@
 //! A block of neurons through all of time, backward.
 //!
 //! The heat at each step is not kept by forward: it follows from x (and from what was fired, where a firing
-//! heats) with a few multiplications, so a block recomputes it. It is kept for one segment of time at a time;
-//! from one segment to the next a checkpoint is enough.
+//! heats) with a few multiplications, so a block recomputes it, a segment of time at a time; from one segment to the next a
+//! checkpoint is enough.
 //!
-//! Design decision: x and u of the segment are kept beside the heat, row after row, and the width follows from the
-//! segment. Rows of `[T, N]` that lie a power of two apart fall on the same cache sets: read a second time where they
-//! lie they came from memory again (measured at T = 300, N = 16,384: 1.7 times the time).
+//! Design decision: a segment goes forward to its slopes and back to its gradients, row after row of a narrow block, inside
+//! one job for each direction: the rows of a step stay in the first-level cache, and no call is paid for by a short row.
+//! What is kept of a step lies row after row. Rows of `[T, N]` that lie a power of two apart fall on the same cache sets:
+//! read a second time where they lie they came from memory again (measured at T = 300, N = 16,384: 1.7 times the time).
 
-use super::backward::{Adjoint, Slopes};
-use super::forward::{NeuronRows, NextHeat};
-use super::law::{Kind, Packed};
+use super::adjoint::Adjoint;
+use super::forward::NeuronRows;
+use super::law::Packed;
+use super::slopes::{Heat, KEPT, Slopes};
 use super::spread::{SPREAD_ROWS, SpreadRows};
+use super::window::{BlockNeurons, Window};
 use super::{with_flag, with_poles, with_switch};
-use crate::cpu::block::{Cutter, SharedRows, add_per_channel, as_new, fill_per_channel};
+use crate::cpu::block::{Cutter, SharedRows, add_per_channel, fill_per_channel};
 use crate::cpu::vector::{Real, Simd};
 use crate::scan::ThermalScan;
 use std::mem::MaybeUninit;
@@ -47,8 +50,13 @@ impl<E: Real> Backward<'_, E> {
 
     /// Elements of scratch memory a block of `width` neurons needs.
     pub(crate) fn scratch(&self, width: usize) -> usize {
-        let traces = self.segment + self.segments() + 1;
-        (2 + 3 + 2 + 1 + SPREAD_ROWS + 2 * self.segment + (1 + traces) * self.law.poles) * width
+        let state = (2 + self.segments()) * self.law.poles;
+        (2 + 2 + 2 + SPREAD_ROWS + self.kept_values() + state) * width
+    }
+
+    /// Values that a block keeps of a segment, for each neuron.
+    pub(crate) fn kept_values(&self) -> usize {
+        self.segment * (KEPT + usize::from(self.params))
     }
 
     /// Runs `columns` back through all of time; adds the sums of its channels to `sums`: dL/dgain, dL/dbias.
@@ -67,12 +75,11 @@ impl<E: Real> Backward<'_, E> {
         let state = self.law.poles * width;
         let mut scratch = Cutter(scratch);
         let (gain, bias) = (scratch.take(width), scratch.take(width));
-        let (slopes, sums) = (scratch.take(3 * width), scratch.take(2 * width));
-        let unwanted = scratch.take(width);
-        let grad_heat = scratch.take(state);
+        let sums = scratch.take(2 * width);
+        let (unwanted, exponent) = (scratch.take(width), scratch.take(width));
+        let (grad_heat, heat) = (scratch.take(state), scratch.take(state));
         let checkpoints = scratch.take(self.segments() * state);
-        let trace = scratch.take((self.segment + 1) * state);
-        let drives = scratch.take(self.segment * 2 * width);
+        let kept = scratch.take(self.kept_values() * width);
         fill_per_channel(gain, columns.start, shape.inner, self.gain);
         fill_per_channel(bias, columns.start, shape.inner, self.bias);
         sums.fill(E::default());
@@ -86,52 +93,25 @@ impl<E: Real> Backward<'_, E> {
             }
         };
         load_state(grad_heat, self.grad_final_heat);
-        if steps > 0 {
-            load_state(&mut checkpoints[..state], self.heat);
-        }
-        let mut spread = SpreadRows::<E>::needed(self.scan)
+        load_state(heat, self.heat);
+        let spread = SpreadRows::<E>::needed(self.scan)
             .then(|| SpreadRows::new(simd, self.scan, &columns, &mut scratch));
-        let plain = NeuronRows { gain, bias, sensitivity: &[], heating: &[], barrier: &[] };
-        let step_row = |t: usize| t * neurons + columns.start..t * neurons + columns.end;
-
+        let mut neurons = BlockNeurons { gain, bias, spread };
+        let window = |segment: usize| {
+            let steps = segment * self.segment..steps.min((segment + 1) * self.segment);
+            Window { pass: self, columns: columns.clone(), steps }
+        };
         // Forward over all segments but the last: only the checkpoints stay.
-        for segment in 1..self.segments() {
-            let rows = spread.as_ref().map_or(plain, |spread| spread.neurons(gain, bias));
-            let (done, next) = checkpoints.split_at_mut(segment * state);
-            trace[..state].copy_from_slice(&done[(segment - 1) * state..]);
-            for t in (segment - 1) * self.segment..segment * self.segment {
-                let (now, then) = trace.split_at_mut(state);
-                self.next_heat(simd, &step_row(t), rows, now, &mut then[..state], &mut drives[..2 * width]);
-                now.copy_from_slice(&then[..state]);
+        for (segment, checkpoint) in checkpoints.chunks_exact_mut(state).enumerate() {
+            checkpoint.copy_from_slice(heat);
+            if segment + 1 < self.segments() {
+                self.heat_after(simd, window(segment), neurons.rows(), heat);
             }
-            next[..state].copy_from_slice(&trace[..state]);
         }
         for segment in (0..self.segments()).rev() {
-            let first = segment * self.segment;
-            let last = steps.min(first + self.segment);
-            trace[..state].copy_from_slice(&checkpoints[segment * state..(segment + 1) * state]);
-            let rows = spread.as_ref().map_or(plain, |spread| spread.neurons(gain, bias));
-            for t in first..last {
-                let (now, then) = trace[(t - first) * state..].split_at_mut(state);
-                let drive = &mut drives[(t - first) * 2 * width..][..2 * width];
-                self.next_heat(simd, &step_row(t), rows, now, &mut then[..state], drive);
-            }
-            for t in (first..last).rev() {
-                if let Some(spread) = &mut spread {
-                    spread.set_step(simd, t);
-                }
-                let rows = spread.as_ref().map_or(plain, |spread| spread.neurons(gain, bias));
-                let range = step_row(t);
-                let heat = &trace[(t - first) * state..(t - first + 1) * state];
-                let drive = &drives[(t - first) * 2 * width..][..2 * width];
-                self.slopes(simd, &range, &drive[width..], rows, heat, slopes);
-                let grad_x = match &self.grad_x {
-                    // SAFETY: the caller owns these columns.
-                    Some(grad_x) => unsafe { grad_x.row(t, &columns) },
-                    None => as_new(&mut *unwanted),
-                };
-                self.adjoint(simd, &range, drive, rows, slopes, grad_heat, grad_x, sums);
-            }
+            heat.copy_from_slice(&checkpoints[segment * state..][..state]);
+            self.slopes(simd, window(segment), &mut neurons, [heat, exponent, kept]);
+            self.adjoint(simd, window(segment), neurons.rows(), kept, [grad_heat, unwanted, sums]);
         }
         simd.finish_streams();
         if let Some(wanted) = &self.grad_heat {
@@ -146,64 +126,49 @@ impl<E: Real> Backward<'_, E> {
         }
     }
 
-    fn next_heat<S: Simd<E = E>>(
+    fn heat_after<S: Simd<E = E>>(
         &self,
         simd: S,
-        range: &Range<usize>,
+        window: Window<'_, '_, E>,
         neurons: NeuronRows<'_, E>,
-        heat: &[E],
-        next: &mut [E],
-        drive: &mut [E],
+        heat: &mut [E],
     ) {
-        let (law, x, fired) = (&self.law, &self.x[range.clone()], &self.out[range.clone()]);
         let spread = !neurons.heating.is_empty();
-        with_poles!(law.poles, P => with_flag!(spread, SPREAD => with_flag!(law.has_reset(), RESET => {
-            simd.vectorize(NextHeat::<E, P, SPREAD, RESET> { law, x, drive, fired, neurons, heat, next });
+        with_poles!(self.law.poles, P => with_flag!(spread, SPREAD => with_flag!(self.law.has_reset(), RESET => {
+            simd.vectorize(Heat::<E, P, SPREAD, RESET> { window, neurons, heat });
         })));
     }
 
     fn slopes<S: Simd<E = E>>(
         &self,
         simd: S,
-        range: &Range<usize>,
-        u: &[E],
-        neurons: NeuronRows<'_, E>,
-        heat: &[E],
-        slopes: &mut [E],
+        window: Window<'_, '_, E>,
+        neurons: &mut BlockNeurons<'_, E>,
+        [heat, exponent, kept]: [&mut [E]; 3],
     ) {
-        let law = &self.law;
-        let spread = !neurons.heating.is_empty();
-        with_poles!(law.poles, P => with_flag!(spread, SPREAD => with_switch!(&law.kind, switch => {
-            let grad_out = &self.grad_out[range.clone()];
-            simd.vectorize(Slopes::<E, _, P, SPREAD> { law, switch, u, neurons, heat, slopes, grad_out });
-        })));
+        let spread = neurons.spread.is_some();
+        with_poles!(self.law.poles, P => with_flag!(spread, SPREAD => with_flag!(self.law.has_reset(), RESET =>
+            with_switch!(&self.law.kind, switch => {
+                simd.vectorize(Slopes::<E, _, P, SPREAD, RESET> {
+                    window, switch, neurons, heat, exponent, kept,
+                });
+            })
+        )));
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn adjoint<S: Simd<E = E>>(
         &self,
         simd: S,
-        range: &Range<usize>,
-        drive: &[E],
+        window: Window<'_, '_, E>,
         neurons: NeuronRows<'_, E>,
-        slopes: &[E],
-        grad_heat: &mut [E],
-        grad_x: &mut [MaybeUninit<E>],
-        grad_gain_bias: &mut [E],
+        kept: &[E],
+        [grad_heat, unwanted, grad_gain_bias]: [&mut [E]; 3],
     ) {
-        let (law, grad_out) = (&self.law, &self.grad_out[range.clone()]);
-        let spread = !neurons.heating.is_empty();
-        let table = matches!(law.kind, Kind::Table(_));
-        let past_cache = self.past_cache && self.grad_x.is_some();
-        // The next block begins with the first step, which this one ends with.
-        let row = self.scan.shape().neurons();
-        let first = (self.scan.shape().steps - 1 - range.start / row) * row + range.end % row;
-        let ahead = self.x.get(first..first + range.len()).unwrap_or(&[]);
-        with_poles!(law.poles, P => with_flag!(spread, SPREAD => with_flag!(table, TABLE =>
+        let (spread, grad_x) = (!neurons.heating.is_empty(), self.grad_x.as_ref());
+        with_poles!(self.law.poles, P => with_flag!(spread, SPREAD => with_flag!(self.law.has_reset(), RESET =>
             with_flag!(self.params, PARAMS => {
-                simd.vectorize(Adjoint::<E, P, SPREAD, TABLE, PARAMS> {
-                    law, drive, neurons, slopes, grad_out, grad_heat, grad_x, past_cache, ahead,
-                    grad_gain_bias,
+                simd.vectorize(Adjoint::<E, P, SPREAD, RESET, PARAMS> {
+                    window, neurons, kept, grad_heat, grad_x, unwanted, grad_gain_bias,
                 });
             })
         )));

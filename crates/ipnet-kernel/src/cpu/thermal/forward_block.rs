@@ -1,11 +1,11 @@
 //! A block of neurons through all of time, forward.
 
-use super::forward::{Fire, NeuronRows, Rate, Relax};
-use super::law::{Kind, Packed};
+use super::forward::Steps;
+use super::law::Packed;
 use super::spread::{SPREAD_ROWS, SpreadRows};
+use super::window::BlockNeurons;
 use super::{with_flag, with_poles, with_switch};
-use crate::cpu::block::{Cutter, SharedRows, as_written, fill_per_channel};
-use crate::cpu::draws::{DrawRows, Place, Purpose};
+use crate::cpu::block::{Cutter, SharedRows, fill_per_channel};
 use crate::cpu::vector::{Real, Simd};
 use crate::scan::ThermalScan;
 use std::mem::MaybeUninit;
@@ -31,71 +31,43 @@ impl<E: Real> Forward<'_, E> {
         (3 + 4 + SPREAD_ROWS + self.law.poles) * width
     }
 
+    /// The drive of `columns` at step `t`.
+    pub(crate) fn row(&self, t: usize, columns: &Range<usize>) -> &[E] {
+        let start = t * self.scan.shape().neurons();
+        &self.x[start + columns.start..start + columns.end]
+    }
+
+    /// What is read after step `t` of `columns`: the next step, or after the last one the first of the next block.
+    pub(crate) fn ahead(&self, t: usize, columns: &Range<usize>) -> &[E] {
+        let shape = self.scan.shape();
+        let next = if t + 1 < shape.steps { (t + 1) * shape.neurons() + columns.start } else { columns.end };
+        self.x.get(next..next + columns.len()).unwrap_or(&[])
+    }
+
     /// Runs `columns` through all of time.
     ///
     /// # Safety
     /// No other call has any of `columns` while this one runs.
     pub(crate) unsafe fn block<S: Simd<E = E>>(&self, simd: S, columns: Range<usize>, scratch: &mut [E]) {
-        let (config, shape) = (self.scan.config(), self.scan.shape());
-        let (neurons, width, poles) = (shape.neurons(), columns.len(), self.law.poles);
+        let (shape, law) = (self.scan.shape(), &self.law);
+        let (all, width) = (shape.neurons(), columns.len());
         let mut scratch = Cutter(scratch);
-        let (gain, bias, rate) = (scratch.take(width), scratch.take(width), scratch.take(width));
-        let mut draws: [&mut [E]; 4] = std::array::from_fn(|_| scratch.take(width));
-        let heat = scratch.take(poles * width);
+        let (gain, bias, exponent) = (scratch.take(width), scratch.take(width), scratch.take(width));
+        let draws: [&mut [E]; 4] = std::array::from_fn(|_| scratch.take(width));
+        let heat = scratch.take(law.poles * width);
         fill_per_channel(gain, columns.start, shape.inner, self.gain);
         fill_per_channel(bias, columns.start, shape.inner, self.bias);
         for (pole, row) in heat.chunks_exact_mut(width).enumerate() {
-            let start = pole * neurons + columns.start;
+            let start = pole * all + columns.start;
             match self.heat {
                 Some(heat) => row.copy_from_slice(&heat[start..start + width]),
                 None => row.fill(E::default()),
             }
         }
-        let mut spread = SpreadRows::<E>::needed(self.scan)
+        let spread = SpreadRows::<E>::needed(self.scan)
             .then(|| SpreadRows::new(simd, self.scan, &columns, &mut scratch));
-        let (sampled, reset) = (self.scan.is_sampled(), self.law.has_reset());
-
-        for t in 0..shape.steps {
-            let step = config.step_offset + t as u64;
-            if sampled && (t == 0 || step.is_multiple_of(4)) {
-                let place = Place {
-                    seed: config.seed,
-                    layer: config.layer,
-                    purpose: Purpose::Firing,
-                    step_block: (step / 4) as u32,
-                    neuron: (config.neuron_offset + columns.start as u64) as u32,
-                };
-                let [a, b, c, d] = &mut draws;
-                simd.vectorize(DrawRows { place, rows: [a, b, c, d] });
-            }
-            if let Some(spread) = &mut spread {
-                spread.set_step(simd, t);
-            }
-            let rows = match &spread {
-                Some(spread) => spread.neurons(gain, bias),
-                None => NeuronRows { gain, bias, sensitivity: &[], heating: &[], barrier: &[] },
-            };
-            let x = &self.x[t * neurons + columns.start..t * neurons + columns.end];
-            self.rate(simd, x, rows, heat, rate, !reset);
-            // SAFETY: the caller owns these columns.
-            let out = unsafe { self.out.row(t, &columns) };
-            let next = (t + 1).min(shape.steps - 1) * neurons;
-            let next_x = &self.x[next + columns.start..next + columns.end];
-            let table = matches!(self.law.kind, Kind::Table(_));
-            let draws = &*draws[(step % 4) as usize];
-            with_flag!(sampled, SAMPLED => with_flag!(table, TABLE => {
-                simd.vectorize(Fire::<E, SAMPLED, TABLE> { rate, draws, out, past_cache: self.past_cache, next_x });
-            }));
-            if reset {
-                // SAFETY: `Fire` wrote every element of the row.
-                let fired = unsafe { as_written(out) };
-                with_poles!(poles, P => with_flag!(spread.is_some(), SPREAD => {
-                    simd.vectorize(Relax::<E, P, SPREAD> {
-                        law: &self.law, heating: rows.heating, fired, heat,
-                    });
-                }));
-            }
-        }
+        let neurons = &mut BlockNeurons { gain, bias, spread };
+        self.steps(simd, columns.clone(), neurons, heat, exponent, draws);
         simd.finish_streams();
         if let Some(final_heat) = &self.final_heat {
             for (pole, row) in heat.chunks_exact(width).enumerate() {
@@ -105,19 +77,22 @@ impl<E: Real> Forward<'_, E> {
         }
     }
 
-    fn rate<S: Simd<E = E>>(
+    fn steps<S: Simd<E = E>>(
         &self,
         simd: S,
-        x: &[E],
-        neurons: NeuronRows<'_, E>,
+        columns: Range<usize>,
+        neurons: &mut BlockNeurons<'_, E>,
         heat: &mut [E],
-        rate: &mut [E],
-        relax: bool,
+        exponent: &mut [E],
+        draws: [&mut [E]; 4],
     ) {
-        let law = &self.law;
-        let spread = !neurons.heating.is_empty();
-        with_poles!(law.poles, P => with_flag!(spread, SPREAD => with_switch!(&law.kind, switch => {
-            simd.vectorize(Rate::<E, _, P, SPREAD> { law, switch, relax, x, neurons, heat, rate });
-        })));
+        let (pass, spread) = (self, neurons.spread.is_some());
+        with_poles!(self.law.poles, P => with_flag!(spread, SPREAD => with_flag!(self.scan.is_sampled(), SAMPLED =>
+            with_switch!(&self.law.kind, switch => {
+                simd.vectorize(Steps::<E, _, P, SPREAD, SAMPLED> {
+                    pass, columns, switch, neurons, heat, exponent, draws,
+                });
+            })
+        )));
     }
 }

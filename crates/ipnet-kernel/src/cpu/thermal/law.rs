@@ -5,6 +5,7 @@
 //! q         = ln(t_p / tau_0) - E,   w = log2(e) q + log2(log2(e)),   p = 1 - exp(-exp(q)) = 1 - 2^-(2^w)
 //! b = 1:   k = 1 / (D V_c),  m = max(0, V_c - u),  E = A m k                          one division
 //!          dE/du = -A k [m > 0],  dE/dtheta = k (A' m + A V_c' [m > 0]) - E k (D' V_c + D V_c')
+//!          with A constant, V_c linear and no self-heating:  k = A / (D V_c),  E = m k,  dE/dtheta = k V_c' [m > 0] - E (D V_c)' / (D V_c)
 //! else:    k = 1 / (D V_c),  E = (A k V_c) f^b,  f = m k D
 //!          dE/df = b (A / D) f^(b-1),  df/du = -1 / V_c [m > 0],  df/dtheta = u V_c' / V_c^2 [m > 0]
 //! ```
@@ -13,6 +14,7 @@
 //! `u = V_c` the slope is that of the flat side, as `max` has it.
 
 use crate::cpu::vector::{Real, Simd, Vector};
+use crate::scan::SPREAD_LIMIT;
 use ipnet_device::{MAX_POLES, StepLaw, SwitchingTable};
 use std::f64::consts::LOG2_E;
 
@@ -42,6 +44,7 @@ pub(crate) struct Table<E> {
 /// Which switching formula a kernel is compiled for.
 #[derive(Debug, Clone)]
 pub(crate) enum Kind<E> {
+    Plain(Formula<E>),
     Linear(Formula<E>),
     Square(Formula<E>),
     Power(Formula<E>),
@@ -97,6 +100,7 @@ impl<E: Real> Kind<E> {
                     exponent: e(a.exponent),
                 };
                 match a.exponent {
+                    1.0 if is_plain(law, a) => Self::Plain(formula),
                     1.0 => Self::Linear(formula),
                     2.0 => Self::Square(formula),
                     _ => Self::Power(formula),
@@ -104,6 +108,19 @@ impl<E: Real> Kind<E> {
             }
         }
     }
+}
+
+/// Whether [`Plain`] is the law: constant barrier, linear critical voltage, no self-heating, and `w`, which lies between
+/// those of no barrier and of the highest, within [`W_RANGE`].
+fn is_plain(law: &StepLaw, a: &ipnet_device::Arrhenius) -> bool {
+    let attempts = a.log_attempts * LOG2_E + LOG2_E.log2();
+    let highest = a.barrier[0] * LOG2_E * (1.0 + SPREAD_LIMIT * law.spread.barrier_d2d);
+    a.barrier[1..] == [0.0, 0.0]
+        && a.v_critical[2] == 0.0
+        && law.self_heat_k_per_v2 == 0.0
+        && a.barrier[0] > 0.0
+        && attempts < W_RANGE[1]
+        && attempts - highest > W_RANGE[0]
 }
 
 impl<E: Real> Table<E> {
@@ -145,6 +162,10 @@ impl<E: Real> Table<E> {
 pub(crate) trait Switch<E: Real>: Copy {
     /// Whether it gives p itself.
     const MEASURED: bool = false;
+    /// Whether a pulse may heat itself.
+    const SELF_HEAT: bool = true;
+    /// Whether w may leave [`W_RANGE`].
+    const UNBOUNDED: bool = true;
     /// Its constants as vectors.
     type Ready<S: Simd<E = E>>: Copy;
     /// Spreads the constants over lanes, once per row.
@@ -155,6 +176,10 @@ pub(crate) trait Switch<E: Real>: Copy {
     fn slopes<S: Simd<E = E>>(simd: S, law: Self::Ready<S>, u: S::V, rise: S::V, scale: S::V) -> [S::V; 3];
 }
 
+/// `b = 1`, a constant barrier, a linear critical voltage, no self-heating: the law of the textbooks, for half of the
+/// multiplications.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain<'a, E>(pub &'a Formula<E>);
 /// `b = 1`.
 #[derive(Clone, Copy)]
 pub(crate) struct Linear<'a, E>(pub &'a Formula<E>);
@@ -207,6 +232,41 @@ fn barrier<S: Simd>(simd: S, law: &Formula<S::V>, u: S::V, rise: S::V, scale: S:
 fn barrier_slopes<V: Vector>(law: &Formula<V>, rise: V, scale: V) -> [V; 3] {
     let slope = |k: &[V; 3]| (k[2] + k[2]).mul_add(rise, k[1]);
     [slope(&law.barrier) * scale, slope(&law.v_critical), law.inv_t_amb]
+}
+
+impl<E: Real> Switch<E> for Plain<'_, E> {
+    const SELF_HEAT: bool = false;
+    const UNBOUNDED: bool = false;
+    type Ready<S: Simd<E = E>> = Formula<S::V>;
+
+    #[inline(always)]
+    fn ready<S: Simd<E = E>>(self, simd: S) -> Formula<S::V> {
+        self.0.spread(simd)
+    }
+    #[inline(always)]
+    fn value<S: Simd<E = E>>(simd: S, law: Formula<S::V>, u: S::V, rise: S::V, scale: S::V) -> S::V {
+        let (zero, one) = (simd.splat(E::from_f64(0.0)), simd.splat(E::from_f64(1.0)));
+        let v = law.v_critical[1].mul_add(rise, law.v_critical[0]);
+        let d = rise.mul_add(law.inv_t_amb, one);
+        let k = law.barrier[0] * scale / (d * v);
+        zero.max_with(v - u).neg_mul_add(k, law.log_attempts)
+    }
+    #[inline(always)]
+    fn slopes<S: Simd<E = E>>(simd: S, law: Formula<S::V>, u: S::V, rise: S::V, scale: S::V) -> [S::V; 3] {
+        let (zero, one) = (simd.splat(E::from_f64(0.0)), simd.splat(E::from_f64(1.0)));
+        let [v0, v1, _] = law.v_critical;
+        let v = v1.mul_add(rise, v0);
+        let d = rise.mul_add(law.inv_t_amb, one);
+        let m = zero.max_with(v - u);
+        let inverse = one / (d * v);
+        let k = law.barrier[0] * scale * inverse;
+        let open = zero.if_less(m, k, zero);
+        // (D V_c)' is linear in the rise, with coefficients that do not change from row to row.
+        let curvature = law.inv_t_amb * v1;
+        let product_slope = (curvature + curvature).mul_add(rise, law.inv_t_amb.mul_add(v0, v1));
+        let w_rise = (m * k).mul_sub(product_slope * inverse, open * v1);
+        [m.neg_mul_add(k, law.log_attempts), open, w_rise]
+    }
 }
 
 impl<E: Real> Switch<E> for Linear<'_, E> {

@@ -1,9 +1,11 @@
 //! The step law on a CPU: blocks of neurons through all of time, rows of a block through the lanes.
 
-mod backward;
+mod adjoint;
 mod forward;
 mod law;
+mod slopes;
 mod spread;
+mod window;
 
 pub(crate) use backward_block::Backward;
 pub(crate) use forward_block::Forward;
@@ -36,6 +38,10 @@ macro_rules! with_poles {
 macro_rules! with_switch {
     ($kind:expr, $switch:ident => $body:expr) => {
         match $kind {
+            $crate::cpu::thermal::law::Kind::Plain(formula) => {
+                let $switch = $crate::cpu::thermal::law::Plain(formula);
+                $body
+            }
             $crate::cpu::thermal::law::Kind::Linear(formula) => {
                 let $switch = $crate::cpu::thermal::law::Linear(formula);
                 $body

@@ -22,8 +22,8 @@ pub(crate) struct SpreadRows<'a, E> {
     heating: &'a mut [E],
     barrier: &'a mut [E],
     noise: [&'a mut [E]; 4],
-    /// The block of four steps whose noise is drawn.
-    drawn: Option<u32>,
+    /// The block of four steps whose noise is drawn, and of which neurons.
+    drawn: Option<(u32, Range<usize>)>,
 }
 
 /// Rows that [`SpreadRows`] takes from the scratch memory.
@@ -154,29 +154,32 @@ impl<'a, E: Real> SpreadRows<'a, E> {
         }
     }
 
-    /// Makes the sensitivity that of step `step` (counted from the start of the scan).
-    pub(crate) fn set_step<S: Simd<E = E>>(&mut self, simd: S, step: usize) {
+    /// Makes the sensitivity of neurons `range` of the block that of step `step` (counted from the start of the scan).
+    pub(crate) fn set_step<S: Simd<E = E>>(&mut self, simd: S, step: usize, range: &Range<usize>) {
         let config = self.scan.config();
         let sigma = config.law.spread.v_critical_c2c;
         if sigma == 0.0 {
             return;
         }
         let absolute = config.step_offset + step as u64;
-        let step_block = (absolute / 4) as u32;
-        if self.drawn != Some(step_block) {
+        let wanted = Some(((absolute / 4) as u32, range.clone()));
+        if self.drawn != wanted {
             let place = Place {
                 seed: config.seed,
                 layer: config.layer,
                 purpose: Purpose::Cycle,
-                step_block,
-                neuron: (config.neuron_offset + self.first_neuron as u64) as u32,
+                step_block: (absolute / 4) as u32,
+                neuron: (config.neuron_offset + (self.first_neuron + range.start) as u64) as u32,
             };
             let [a, b, c, d] = &mut self.noise;
-            simd.vectorize(DrawRows { place, rows: [a, b, c, d] });
-            self.drawn = Some(step_block);
+            let rows =
+                [&mut a[range.clone()], &mut b[range.clone()], &mut c[range.clone()], &mut d[range.clone()]];
+            simd.vectorize(DrawRows { place, rows });
+            self.drawn = wanted;
         }
-        let noise = &*self.noise[(absolute % 4) as usize];
-        let (v_critical, sensitivity) = (&*self.v_critical, &mut *self.sensitivity);
+        let noise = &self.noise[(absolute % 4) as usize][range.clone()];
+        let v_critical = &self.v_critical[range.clone()];
+        let sensitivity = &mut self.sensitivity[range.clone()];
         simd.vectorize(StepSensitivity { sigma, v_critical, noise, sensitivity });
     }
 
