@@ -4,19 +4,19 @@
 
 use super::{conv2d, steps};
 use crate::conv::Geometry;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use candle_core::Tensor;
 
 /// See [`crate::lstm_scan`].
 pub(crate) fn lstm_scan(xproj: &Tensor, w_hh: &Tensor, b_hh: Option<&Tensor>) -> Result<Tensor> {
     let mut cell = Tensor::zeros((xproj.dim(1)?, w_hh.dim(1)?), xproj.dtype(), xproj.device())?;
-    scan(xproj, w_hh, b_hh, |x, r, _| lstm(&(x + r)?, 1, &mut cell))
+    scan(xproj, w_hh, b_hh, |x, r, _| lstm(&(x + r)?, &mut cell))
 }
 
 /// See [`crate::gru_scan`].
 pub(crate) fn gru_scan(xproj: &Tensor, w_hh: &Tensor, b_hh: Option<&Tensor>) -> Result<Tensor> {
     scan(xproj, w_hh, b_hh, |x, r, before| {
-        let ([xr, xz, xn], [rr, rz, rn]) = (gates(x, 1)?, gates(r, 1)?);
+        let ([xr, xz, xn], [rr, rz, rn]) = (gates(x)?, gates(r)?);
         let (reset, update) = (sigmoid(&(xr + rr)?)?, sigmoid(&(xz + rz)?)?);
         let new = (xn + (reset * rn)?)?.tanh()?;
         // (1 - z) n + z h
@@ -36,7 +36,7 @@ pub(crate) fn conv_lstm_scan(g: &Geometry, xconv: &Tensor, w_hh: &Tensor) -> Res
     let mut cell = state.clone();
     let mut all = Vec::new();
     for x in steps(xconv)? {
-        state = lstm(&(x + conv2d(g, &state, w_hh, None)?)?, 1, &mut cell)?;
+        state = lstm(&(x + conv2d(g, &state, w_hh, None)?)?, &mut cell)?;
         all.push(state.clone());
     }
     Ok(Tensor::stack(&all, 0)?)
@@ -81,21 +81,17 @@ fn scan(
     Ok(Tensor::stack(&all, 0)?)
 }
 
-/// The state after a step of an LSTM with the gates `i f g o` of `sums` along `dim`; `cell` is moved on.
-fn lstm(sums: &Tensor, dim: usize, cell: &mut Tensor) -> Result<Tensor> {
-    let [input, forget, new, output] = gates(sums, dim)?;
+/// The state after a step of an LSTM with the gates `i f g o` in the channels of `sums`; `cell` is moved on.
+fn lstm(sums: &Tensor, cell: &mut Tensor) -> Result<Tensor> {
+    let [input, forget, new, output] = gates(sums)?;
     *cell = ((sigmoid(&forget)? * &*cell)? + (sigmoid(&input)? * new.tanh()?)?)?;
     Ok((sigmoid(&output)? * cell.tanh()?)?)
 }
 
-/// `N` equal parts along `dim`.
-fn gates<const N: usize>(x: &Tensor, dim: usize) -> Result<[Tensor; N]> {
-    let each = x.dim(dim)? / N;
-    let mut parts = [const { None }; N];
-    for (index, part) in parts.iter_mut().enumerate() {
-        *part = Some(x.narrow(dim, index * each, each)?);
-    }
-    Ok(parts.map(|part| part.unwrap_or_else(|| x.clone())))
+/// The gates of `x [B, N H, ..]`, each `[B, H, ..]`.
+fn gates<const N: usize>(x: &Tensor) -> Result<[Tensor; N]> {
+    let refuse = |_| Error::shape("a scan's gates", format!("[B, {N} H, ..]"), x.shape());
+    x.chunk(N, 1)?.try_into().map_err(refuse)
 }
 
 fn sigmoid(x: &Tensor) -> Result<Tensor> {
