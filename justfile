@@ -54,6 +54,17 @@ test-data-scripts:
 test-cuda:
     IPNET_NEEDS_CUDA=1 cargo test --locked -p ipnet-kernel --features cuda --test suite cuda::
 
+# Candle's tensors on a GPU, and a small network trained on it and on the CPU; needs nvcc too
+test-cuda-training:
+    IPNET_NEEDS_CUDA=1 cargo test --locked -p ipnet-kernel --features candle-cuda --test suite cuda::
+    IPNET_NEEDS_CUDA=1 cargo test --locked -p ipnet-bench --features cuda --test cuda
+
+# The code that trains on a GPU type-checks, on a machine without CUDA: with a stand-in for nvcc that compiles nothing, in a
+# target folder of its own. Nothing built so can be run
+check-candle-cuda:
+    PATH="$PWD/data-scripts/nvcc-stub:$PATH" CUDA_COMPUTE_CAP=90 CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/candle-cuda" \
+        cargo clippy --locked --workspace --all-targets --features ipnet/cuda --quiet -- -D warnings
+
 # The scan on a GPU beside a copy of the same bytes
 bench-cuda *ARGS:
     cargo bench --locked --profile dev -p ipnet-kernel --features cuda --bench cuda "$@"

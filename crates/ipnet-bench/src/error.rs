@@ -143,6 +143,9 @@ pub enum Error {
     /// A network.
     #[error(transparent)]
     Zoo(#[from] ipnet_zoo::Error),
+    /// A scan, or a backend that is not there.
+    #[error(transparent)]
+    Kernel(#[from] ipnet_kernel::Error),
     /// An operation of the training path.
     #[error(transparent)]
     Nn(#[from] ipnet_nn::Error),

@@ -5,6 +5,7 @@
 //! figures ([`figure`]) and the report ([`report`]) are then pure functions of what lies there, so that
 //! every number shown to a reader has a file and a command behind it.
 
+pub mod backend;
 pub mod cognition;
 pub mod cost;
 pub mod error;
@@ -18,5 +19,6 @@ pub mod table;
 pub mod task;
 pub mod train;
 
+pub use backend::Backend;
 pub use error::{Error, Result};
 pub use notice::notice;

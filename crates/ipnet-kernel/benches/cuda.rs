@@ -36,7 +36,10 @@ fn bench<E: Stored>(gpu: &CudaBackend, steps: usize, neurons: usize, firing: Fir
     let (gain, bias, heat, mut last) = (zeros(1), zeros(1), zeros(neurons), zeros(neurons));
     let synchronise = || stream.synchronize().expect("the stream");
     let scan_s = median(|| {
-        gpu.enqueue_forward(&scan, &x, &gain, &bias, &heat, &mut out, &mut last).expect("a launch");
+        let (gain, bias) = (gain.as_view(), bias.as_view());
+        let (out, last) = (&mut out.as_view_mut(), &mut last.as_view_mut());
+        gpu.enqueue_forward(&scan, &x.as_view(), [&gain, &bias], &heat.as_view(), out, last)
+            .expect("a launch");
         synchronise();
     });
     let copy_s = median(|| {

@@ -5,6 +5,7 @@ mod config;
 pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
+mod device;
 mod error;
 mod lif_op;
 mod op;
@@ -15,6 +16,7 @@ mod thermal_op;
 pub use backend::ScanBackend;
 pub use config::{AlifConfig, Firing, LifConfig, Reset, ScanConfig};
 pub use cpu::CpuBackend;
+pub use device::cuda_device;
 pub use error::{Error, Result};
 pub use reference::ReferenceBackend;
 pub use scan::{ScanShape, ThermalBackward, ThermalForward, ThermalScan};

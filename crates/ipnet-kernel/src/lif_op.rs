@@ -2,8 +2,12 @@
 //! the spikes, `[T + S, B, C, ...]`.
 
 use crate::cpu::{LifGrad, LifInput};
-use crate::op::{TensorElement, elements, expect_shape, filled, on_cpu, same_dtype, with_element};
+#[cfg(feature = "candle-cuda")]
+use crate::cuda::tensors;
+use crate::op::{TensorElement, elements, expect_shape, filled, on_cpu, operand, same_dtype, with_element};
 use crate::{AlifConfig, CpuBackend, LifConfig, Result, ScanShape};
+#[cfg(feature = "candle-cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Shape, Tensor};
 
 /// The spikes of a layer of leaky integrate-and-fire neurons driven by `x` over time, from rest.
@@ -56,7 +60,7 @@ fn prepare(x: &Tensor, decay: &Tensor, config: &AlifConfig) -> Result<(LifOp, Te
     let shape = ScanShape::of(x.dims())?;
     expect_shape("decay", decay, &[shape.channels])?;
     same_dtype(x, "decay", decay)?;
-    Ok((LifOp { shape, config: *config }, x.contiguous()?, decay.contiguous()?))
+    Ok((LifOp { shape, config: *config }, operand(x)?, decay.contiguous()?))
 }
 
 fn states(config: &AlifConfig) -> usize {
@@ -94,6 +98,10 @@ impl LifOp {
         state: Option<&Tensor>,
         grad: &Tensor,
     ) -> Result<[Option<Tensor>; 3]> {
+        #[cfg(feature = "candle-cuda")]
+        if x.device().is_cuda() {
+            return tensors::lif_backward(self.shape, &self.config, [x, decay], state, grad);
+        }
         let grad = grad.contiguous()?;
         let wanted_state = state.filter(|state| state.track_op());
         let mut grad_decay = vec![E::default(); self.shape.channels];
@@ -148,6 +156,18 @@ impl CustomOp2 for LifOp {
         })
     }
 
+    #[cfg(feature = "candle-cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        decay: &CudaStorage,
+        decay_layout: &Layout,
+    ) -> candle_core::Result<(CudaStorage, Shape)> {
+        let (x, decay) = ((x, x_layout), (decay, decay_layout));
+        Ok((tensors::lif_forward(self.shape, &self.config, x, decay, None)?, x_layout.shape().clone()))
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -183,6 +203,23 @@ impl CustomOp3 for LifOp {
             dims[0] += states(&self.config);
             Ok((<E as candle_core::WithDType>::to_cpu_storage_owned(packed), dims.into()))
         })
+    }
+
+    #[cfg(feature = "candle-cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        decay: &CudaStorage,
+        decay_layout: &Layout,
+        state: &CudaStorage,
+        state_layout: &Layout,
+    ) -> candle_core::Result<(CudaStorage, Shape)> {
+        let (x, decay, state) = ((x, x_layout), (decay, decay_layout), (state, state_layout));
+        let packed = tensors::lif_forward(self.shape, &self.config, x, decay, Some(state))?;
+        let mut dims = x_layout.dims().to_vec();
+        dims[0] += states(&self.config);
+        Ok((packed, dims.into()))
     }
 
     fn bwd(

@@ -69,6 +69,15 @@ pub(crate) unsafe fn filled<E>(len: usize, write: impl FnOnce(&mut [MaybeUninit<
     result
 }
 
+/// `x` as the kernels read it: contiguous, and on a GPU where they can load four numbers at once.
+pub(crate) fn operand(x: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "candle-cuda")]
+    if x.device().is_cuda() {
+        return crate::cuda::tensors::aligned(x);
+    }
+    Ok(x.contiguous()?)
+}
+
 /// Refuses tensors whose element types differ.
 pub(crate) fn same_dtype(x: &Tensor, what: &'static str, other: &Tensor) -> Result<()> {
     if x.dtype() == other.dtype() {

@@ -4,9 +4,13 @@
 //! tensor, and an operation that hands its state on returns `[T + P, B, C, ...]`: the firing, then the heat.
 
 use crate::cpu::{ThermalInput, ThermalOutput};
-use crate::op::{TensorElement, elements, expect_shape, filled, on_cpu, same_dtype, with_element};
+#[cfg(feature = "candle-cuda")]
+use crate::cuda::tensors;
+use crate::op::{TensorElement, elements, expect_shape, filled, on_cpu, operand, same_dtype, with_element};
 use crate::scan::check_heat;
 use crate::{CpuBackend, Result, ScanConfig, ScanShape, ThermalBackward, ThermalScan};
+#[cfg(feature = "candle-cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Shape, Tensor};
 
 /// The firing of a layer of junctions driven by `x` over time, from ambient temperature.
@@ -14,7 +18,8 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Shape, Tensor};
 /// `x` is `[T, B, C, ...]` (or `[T, N]`, then C = 1) in f32, `gain` [V per unit of drive] and `bias` \[V\] are
 /// `[C]`. The result has the shape of `x`: the switching probability (expected firing) or 0 and 1 (sampled).
 /// Differentiable in `x`, `gain` and `bias`; the gradient of a sample passes straight through to its
-/// probability. `f64` is computed by the reference instance of the kernels, for gradient checks.
+/// probability. `f64` is computed by the reference instance of the kernels, for gradient checks, on the CPU alone. On a GPU
+/// (feature `candle-cuda`) the kernels work on candle's own memory and stream.
 ///
 /// # Errors
 /// A law without meaning, or tensors whose shapes or element types do not fit.
@@ -43,6 +48,10 @@ pub fn thermal_scan_from(
     let mut state_dims = x.dims().to_vec();
     state_dims[0] = poles;
     expect_shape("heat", heat, &state_dims)?;
+    if !heat.device().is_cpu() {
+        // A few numbers a neuron, once a stream: what the CPU's kernel checks where it reads them.
+        check_heat(Some(&heat.flatten_all()?.to_vec1::<f32>()?), heat.elem_count())?;
+    }
     let packed = x.apply_op3(&gain_bias, &heat.contiguous()?, op)?;
     Ok((packed.narrow(0, 0, steps)?, packed.narrow(0, steps, poles)?))
 }
@@ -59,7 +68,7 @@ fn prepare(
         same_dtype(x, what, tensor)?;
     }
     let scan = ThermalScan::new(config, shape)?;
-    Ok((ThermalOp { scan }, x.contiguous()?, Tensor::stack(&[gain, bias], 0)?))
+    Ok((ThermalOp { scan }, operand(x)?, Tensor::stack(&[gain, bias], 0)?))
 }
 
 struct ThermalOp {
@@ -95,6 +104,10 @@ impl ThermalOp {
         result: &Tensor,
         grad: &Tensor,
     ) -> Result<[Option<Tensor>; 3]> {
+        #[cfg(feature = "candle-cuda")]
+        if x.device().is_cuda() {
+            return tensors::thermal_backward(&self.scan, [x, gain_bias], heat, result, grad);
+        }
         let shape = self.scan.shape();
         let state = self.scan.poles() * shape.neurons();
         let grad = grad.contiguous()?;
@@ -163,6 +176,19 @@ impl CustomOp2 for ThermalOp {
         })
     }
 
+    #[cfg(feature = "candle-cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        gain_bias: &CudaStorage,
+        gain_bias_layout: &Layout,
+    ) -> candle_core::Result<(CudaStorage, Shape)> {
+        let gain_bias = (gain_bias, gain_bias_layout);
+        let out = tensors::thermal_forward(&self.scan, (x, x_layout), gain_bias, None)?;
+        Ok((out, x_layout.shape().clone()))
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -199,6 +225,23 @@ impl CustomOp3 for ThermalOp {
             dims[0] += self.scan.poles();
             Ok((<E as candle_core::WithDType>::to_cpu_storage_owned(packed), dims.into()))
         })
+    }
+
+    #[cfg(feature = "candle-cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        gain_bias: &CudaStorage,
+        gain_bias_layout: &Layout,
+        heat: &CudaStorage,
+        heat_layout: &Layout,
+    ) -> candle_core::Result<(CudaStorage, Shape)> {
+        let (gain_bias, heat) = ((gain_bias, gain_bias_layout), (heat, heat_layout));
+        let packed = tensors::thermal_forward(&self.scan, (x, x_layout), gain_bias, Some(heat))?;
+        let mut dims = x_layout.dims().to_vec();
+        dims[0] += self.scan.poles();
+        Ok((packed, dims.into()))
     }
 
     fn bwd(

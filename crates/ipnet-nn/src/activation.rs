@@ -5,15 +5,19 @@
 use candle_core::Tensor;
 
 use crate::autograd::{operand, record1, view};
+use crate::composed;
 use crate::error::Result;
 use crate::parallel;
 
 /// Rectifier of a tensor of any shape.
 ///
 /// # Errors
-/// A tensor that is not f32 on the CPU.
+/// A tensor that is not f32.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
     const OP: &str = "relu";
+    if composed::takes(OP, x)? {
+        return composed::relu(x);
+    }
     let x = operand(OP, x)?;
     let y = parallel::map1(view(OP, &x)?.slice()?, |x| if x < 0.0 { 0.0 } else { x });
     record1(OP, &x, y, x.shape(), |args| {

@@ -5,17 +5,21 @@
 use candle_core::Tensor;
 
 use crate::autograd::{operand, record2, view};
+use crate::composed;
 use crate::error::{Error, Result};
 use crate::parallel;
 
 /// Rectified sum of two tensors of one shape.
 ///
 /// # Errors
-/// Two shapes, a tensor that is not f32 on the CPU.
+/// Two shapes, a tensor that is not f32.
 pub fn add_relu(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     const OP: &str = "add_relu";
     if a.shape() != b.shape() {
         return Err(Error::shape(OP, format!("b of shape {:?}", a.dims()), b.shape()));
+    }
+    if composed::takes(OP, a)? {
+        return composed::relu(&(a + b)?);
     }
     let (a, b) = (operand(OP, a)?, operand(OP, b)?);
     let sum = |a: f32, b: f32| if a + b < 0.0 { 0.0 } else { a + b };

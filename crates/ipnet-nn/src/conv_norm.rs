@@ -12,10 +12,11 @@ use rayon::prelude::*;
 
 use crate::autograd::{operand, record3, view};
 use crate::buffers::Buffer;
+use crate::composed;
 use crate::conv::{self, Geometry};
 use crate::error::{Error, Result};
 use crate::norm::{BatchStats, Extent, PlaneSums, check_parameters, inverse_sd};
-use crate::norm_relu_pool::{Affine, Tail};
+use crate::norm_relu_pool::{Affine, Tail, batch_norm_relu_pool};
 
 const OP: &str = "conv_norm_relu_pool";
 
@@ -38,6 +39,9 @@ pub fn conv_norm_relu_pool(
     check_parameters(OP, g.c_out, gamma, beta, eps)?;
     if g.h_out < 2 || g.w_out < 2 {
         return Err(Error::shape(OP, "x of at least 2 x 2 after the convolution", x.shape()));
+    }
+    if composed::takes(OP, x)? {
+        return batch_norm_relu_pool(&composed::conv2d(&g, x, w, None)?, gamma, beta, eps);
     }
     // One operand for all that is `[O]`: a candle operation has three at most.
     let parameters = operand(OP, &Tensor::cat(&[gamma, beta], 0)?)?;

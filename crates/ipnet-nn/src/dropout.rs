@@ -9,6 +9,7 @@ use ipnet_rng::{philox4x32_10, unit_f32};
 use rayon::prelude::*;
 
 use crate::autograd::{operand, record1, view};
+use crate::composed;
 use crate::error::{Error, Result};
 use crate::parallel::PART;
 
@@ -26,11 +27,14 @@ pub struct DropoutAt {
 /// Sets each element of `x` to zero with probability `p` and scales the rest by `1 / (1 - p)`.
 ///
 /// # Errors
-/// `p` outside `[0, 1)`, a tensor that is not f32 on the CPU.
+/// `p` outside `[0, 1)`, a tensor that is not f32.
 pub fn dropout(x: &Tensor, p: f64, at: DropoutAt) -> Result<Tensor> {
     const OP: &str = "dropout";
     if !(0.0..1.0).contains(&p) {
         return Err(Error::Option { op: OP, option: "p", expected: "in [0, 1)", found: p.to_string() });
+    }
+    if composed::takes(OP, x)? {
+        return composed::masked(x, masked(&vec![1.0; x.elem_count()], p as f32, at));
     }
     let x = operand(OP, x)?;
     if p == 0.0 {

@@ -7,6 +7,7 @@ use candle_core::Tensor;
 use rayon::prelude::*;
 
 use crate::autograd::{operand, record2, view};
+use crate::composed;
 use crate::error::{Error, Result};
 use crate::parallel;
 
@@ -15,7 +16,7 @@ const OP: &str = "ema_scan";
 /// Moving average of `x [T, B, C, ..]` with one decay per channel, `a [C]`: a tensor of `x`'s shape.
 ///
 /// # Errors
-/// Shapes that do not fit together, an empty `x`, a tensor that is not f32 on the CPU.
+/// Shapes that do not fit together, an empty `x`, a tensor that is not f32.
 pub fn ema_scan(x: &Tensor, decay: &Tensor) -> Result<Tensor> {
     let &[steps, _, channels, ..] = x.dims() else {
         return Err(Error::shape(OP, "x [T, B, C, ..]", x.shape()));
@@ -25,6 +26,9 @@ pub fn ema_scan(x: &Tensor, decay: &Tensor) -> Result<Tensor> {
     }
     if decay.dims() != [channels] {
         return Err(Error::shape(OP, format!("decay [{channels}]"), decay.shape()));
+    }
+    if composed::takes(OP, x)? {
+        return composed::ema_scan(x, decay);
     }
     let plane = x.dims()[3..].iter().product::<usize>();
     let (x, decay) = (operand(OP, x)?, operand(OP, decay)?);

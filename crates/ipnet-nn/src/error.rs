@@ -1,4 +1,4 @@
-//! What can go wrong: an operand of the wrong shape, an option out of range, a tensor that is not f32 on the CPU.
+//! What can go wrong: an operand of the wrong shape, an option out of range, a tensor of another type or device.
 
 use candle_core::{DType, Shape};
 
@@ -30,8 +30,8 @@ pub enum Error {
         /// The value given.
         found: String,
     },
-    /// A tensor is not `f32`, or not on the CPU.
-    #[error("{op}: expected an f32 tensor on the CPU, found {dtype:?} on {device}")]
+    /// A tensor is not `f32`, or not on the device of the other operands.
+    #[error("{op}: expected f32 tensors, all on one device, found {dtype:?} on {device}")]
     Placement {
         /// The operation.
         op: &'static str,

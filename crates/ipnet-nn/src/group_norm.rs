@@ -9,6 +9,7 @@ use candle_core::Tensor;
 use rayon::prelude::*;
 
 use crate::autograd::{operand, record3, view};
+use crate::composed;
 use crate::error::{Error, Result};
 use crate::parallel;
 
@@ -19,7 +20,7 @@ const OP: &str = "group_norm";
 ///
 /// # Errors
 /// Shapes that do not fit together, `groups` that does not divide `C`, an empty `x`, `eps` not positive, a tensor
-/// that is not f32 on the CPU.
+/// that is not f32.
 pub fn group_norm(x: &Tensor, gamma: &Tensor, beta: &Tensor, groups: usize, eps: f64) -> Result<Tensor> {
     let [_, channels, rest @ ..] = x.dims() else {
         return Err(Error::shape(OP, "x [N, C, ..]", x.shape()));
@@ -39,6 +40,9 @@ pub fn group_norm(x: &Tensor, gamma: &Tensor, beta: &Tensor, groups: usize, eps:
     }
     if !(eps.is_finite() && eps > 0.0) {
         return Err(Error::Option { op: OP, option: "eps", expected: "> 0", found: eps.to_string() });
+    }
+    if composed::takes(OP, x)? {
+        return composed::group_norm(x, gamma, beta, groups, eps);
     }
     let per_group = channels / groups;
     let group = per_group * plane;

@@ -1,4 +1,4 @@
-//! Training-path tensor operations for candle on the CPU, f32, each with its exact gradient.
+//! Training-path tensor operations for candle, f32, each with its exact gradient: kernels of their own on the CPU.
 //!
 //! candle's own CPU operations are slow for training (its convolution is 9 to 15 times slower than a direct one,
 //! element-wise operations run on one thread) and some are wrong: `max_pool2d`'s backward gives a quarter of the
@@ -11,6 +11,8 @@
 //! computes. Work is split into parts fixed by the shapes (`parallel`), so that a result has the same bits for any
 //! number of rayon threads. Time and batch are folded: a network runs its convolutions on `[T * B, C, H, W]` at once.
 //!
+//! On a GPU the same functions are compositions of candle's operations (`composed`).
+//!
 //! Numbers are stored as f32; sums that run over a whole batch are carried in f64 or in fixed partial sums.
 
 mod activation;
@@ -18,6 +20,8 @@ mod adam;
 mod add_relu;
 mod autograd;
 mod buffers;
+#[doc(hidden)]
+pub mod composed;
 mod conv;
 mod conv_norm;
 mod dropout;

@@ -8,6 +8,7 @@ use candle_core::{Shape, Tensor};
 use rayon::prelude::*;
 
 use crate::autograd::{operand, record2, record3, view};
+use crate::composed;
 use crate::error::{Error, Result};
 use crate::matmul::{Mat, matmul, part_rows};
 
@@ -16,7 +17,7 @@ const OP: &str = "linear";
 /// `x [.., I]` through `w [O, I]` and an optional `bias [O]`: `[.., O]`.
 ///
 /// # Errors
-/// Shapes that do not fit together, an empty operand, a tensor that is not f32 on the CPU.
+/// Shapes that do not fit together, an empty operand, a tensor that is not f32.
 pub fn linear(x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let &[n_out, n_in] = w.dims() else {
         return Err(Error::shape(OP, "w [O, I]", w.shape()));
@@ -29,6 +30,9 @@ pub fn linear(x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     }
     if let Some(bias) = bias.filter(|bias| bias.dims() != [n_out]) {
         return Err(Error::shape(OP, format!("bias [{n_out}]"), bias.shape()));
+    }
+    if composed::takes(OP, x)? {
+        return composed::linear(x, w, bias);
     }
     let rows = x.elem_count() / n_in;
     let mut shape = x.dims().to_vec();

@@ -9,13 +9,14 @@
 use candle_core::Tensor;
 
 use crate::autograd::{operand, record1, view};
+use crate::composed;
 use crate::error::{Error, Result};
 
 /// Mean cross-entropy of `logits [B, K]` against `targets`, one class index per row: a scalar.
 ///
 /// # Errors
 /// Logits that are not `[B >= 1, K >= 1]`, another number of targets than rows, a target `>= K`, smoothing outside
-/// `[0, 1)`, a tensor that is not f32 on the CPU.
+/// `[0, 1)`, a tensor that is not f32.
 pub fn cross_entropy(logits: &Tensor, targets: &[u32], label_smoothing: f64) -> Result<Tensor> {
     const OP: &str = "cross_entropy";
     let &[rows, classes] = logits.dims() else {
@@ -35,6 +36,9 @@ pub fn cross_entropy(logits: &Tensor, targets: &[u32], label_smoothing: f64) -> 
     if !(0.0..1.0).contains(&label_smoothing) {
         let found = label_smoothing.to_string();
         return Err(Error::Option { op: OP, option: "label_smoothing", expected: "in [0, 1)", found });
+    }
+    if composed::takes(OP, logits)? {
+        return composed::cross_entropy(logits, targets, label_smoothing);
     }
     let logits = operand(OP, logits)?;
     let view = view(OP, &logits)?;

@@ -15,6 +15,7 @@ use candle_core::Tensor;
 use rayon::prelude::*;
 
 use crate::autograd::{BackwardArgs, operand, record3, view};
+use crate::composed;
 use crate::error::{Error, Result};
 use crate::parallel;
 
@@ -124,9 +125,12 @@ pub(crate) fn check_parameters(
 /// Returns `y` of `x`'s shape and the statistics.
 ///
 /// # Errors
-/// Shapes that do not fit together, an empty `x`, `eps` not positive, a tensor that is not f32 on the CPU.
+/// Shapes that do not fit together, an empty `x`, `eps` not positive, a tensor that is not f32.
 pub fn batch_norm(x: &Tensor, gamma: &Tensor, beta: &Tensor, eps: f64) -> Result<(Tensor, BatchStats)> {
     let extent = Extent::check(OP, x, gamma, beta, eps)?;
+    if composed::takes(OP, x)? {
+        return composed::batch_norm(x, gamma, beta, eps);
+    }
     let (x, gamma, beta) = (operand(OP, x)?, operand(OP, gamma)?, operand(OP, beta)?);
     let stats = batch_stats(view(OP, &x)?.slice()?, &extent);
     let mean = stats.mean.clone();
@@ -162,6 +166,9 @@ pub fn batch_norm_eval(
 ) -> Result<Tensor> {
     let extent = Extent::check(OP, x, gamma, beta, eps)?;
     extent.check_statistics(OP, mean, var)?;
+    if composed::takes(OP, x)? {
+        return composed::batch_norm_eval(x, gamma, beta, mean, var, eps);
+    }
     let (x, gamma, beta) = (operand(OP, x)?, operand(OP, gamma)?, operand(OP, beta)?);
     let mean = mean.to_vec();
     let inv_sd = inverse_sd(var, eps);

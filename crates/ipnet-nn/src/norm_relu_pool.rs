@@ -11,9 +11,11 @@ use candle_core::Tensor;
 use rayon::prelude::*;
 
 use crate::autograd::{operand, record3, view};
+use crate::composed;
 use crate::error::{Error, Result};
 use crate::norm::{BatchStats, Extent, batch_stats, inverse_sd};
 use crate::parallel;
+use crate::pool::windows_of;
 
 const OP: &str = "batch_norm_relu_pool";
 
@@ -38,7 +40,7 @@ pub(crate) struct Affine<'a> {
 /// `x [N, C, H, W]` to `y [N, C, H / 2, W / 2]` (rounded down) by the statistics of the batch, which are returned too.
 ///
 /// # Errors
-/// Shapes that do not fit together, `H` or `W` below 2, `eps` not positive, a tensor that is not f32 on the CPU.
+/// Shapes that do not fit together, `H` or `W` below 2, `eps` not positive, a tensor that is not f32.
 pub fn batch_norm_relu_pool(
     x: &Tensor,
     gamma: &Tensor,
@@ -46,6 +48,10 @@ pub fn batch_norm_relu_pool(
     eps: f64,
 ) -> Result<(Tensor, BatchStats)> {
     let (extent, height, width) = check(x, gamma, beta, eps)?;
+    if composed::takes(OP, x)? {
+        let (y, stats) = composed::batch_norm(x, gamma, beta, eps)?;
+        return Ok((relu_pool(&y, [height, width])?, stats));
+    }
     let x = operand(OP, x)?;
     let stats = batch_stats(view(OP, &x)?.slice()?, &extent);
     let inv_sd = inverse_sd(&stats.var, eps);
@@ -67,8 +73,16 @@ pub fn batch_norm_relu_pool_eval(
 ) -> Result<Tensor> {
     let (extent, height, width) = check(x, gamma, beta, eps)?;
     extent.check_statistics(OP, mean, var)?;
+    if composed::takes(OP, x)? {
+        return relu_pool(&composed::batch_norm_eval(x, gamma, beta, mean, var, eps)?, [height, width]);
+    }
     let (mean, inv_sd) = (mean.to_vec(), inverse_sd(var, eps));
     Tail { extent, height, width, mean, inv_sd, of_batch: false }.record(&operand(OP, x)?, gamma, beta)
+}
+
+/// The composition of what follows the normalisation.
+fn relu_pool(y: &Tensor, extents: [usize; 2]) -> Result<Tensor> {
+    composed::avg_pool2d(&windows_of(OP, extents, 2)?, &composed::relu(y)?, 2)
 }
 
 fn check(x: &Tensor, gamma: &Tensor, beta: &Tensor, eps: f64) -> Result<(Extent, usize, usize)> {

@@ -12,6 +12,7 @@ use candle_core::{Tensor, shape::Shape};
 use rayon::prelude::*;
 
 use crate::autograd::{operand, record1, view};
+use crate::composed;
 use crate::error::{Error, Result};
 use crate::parallel::PART;
 
@@ -183,10 +184,13 @@ pub(crate) fn windows_of(op: &'static str, [h_in, w_in]: [usize; 2], k: usize) -
 /// Average over `k x k` windows: `x [.., H, W]` to `[.., H / k, W / k]`, rounded down.
 ///
 /// # Errors
-/// `k = 0`, an empty `x` or one smaller than a window, a tensor that is not f32 on the CPU.
+/// `k = 0`, an empty `x` or one smaller than a window, a tensor that is not f32.
 pub fn avg_pool2d(x: &Tensor, k: usize) -> Result<Tensor> {
     const OP: &str = "avg_pool2d";
     let planes = windows(OP, x, k)?;
+    if composed::takes(OP, x)? {
+        return composed::avg_pool2d(&planes, x, k);
+    }
     let x = operand(OP, x)?;
     let y = planes.forward(view(OP, &x)?.slice()?, |y, x, _| planes.average(k, x, y));
     record1(OP, &x, y, planes.shape(&x), move |args| {
@@ -201,6 +205,9 @@ pub fn avg_pool2d(x: &Tensor, k: usize) -> Result<Tensor> {
 pub fn max_pool2d(x: &Tensor, k: usize) -> Result<Tensor> {
     const OP: &str = "max_pool2d";
     let planes = windows(OP, x, k)?;
+    if composed::takes(OP, x)? {
+        return composed::max_pool2d(&planes, x, k);
+    }
     let x = operand(OP, x)?;
     let y = planes.forward(view(OP, &x)?.slice()?, |y, x, _| {
         if k == 2 {
@@ -250,7 +257,7 @@ fn first_maximum(x: &[f32], planes: &Planes, k: usize, cell: usize) -> usize {
 /// Average over a grid of `h_out x w_out` cells that cover the plane: `x [.., H, W]` to `[.., h_out, w_out]`.
 ///
 /// # Errors
-/// A grid of no cells, an empty `x`, a tensor that is not f32 on the CPU.
+/// A grid of no cells, an empty `x`, a tensor that is not f32.
 pub fn adaptive_avg_pool2d(x: &Tensor, h_out: usize, w_out: usize) -> Result<Tensor> {
     const OP: &str = "adaptive_avg_pool2d";
     if h_out == 0 || w_out == 0 {
@@ -261,6 +268,9 @@ pub fn adaptive_avg_pool2d(x: &Tensor, h_out: usize, w_out: usize) -> Result<Ten
         &[.., h_in, w_in] if x.elem_count() > 0 => Planes { h_in, w_in, h_out, w_out },
         _ => return Err(Error::shape(OP, "x [.., H >= 1, W >= 1]", x.shape())),
     };
+    if composed::takes(OP, x)? {
+        return composed::adaptive_avg_pool2d(&planes, x);
+    }
     let x = operand(OP, x)?;
     let range = |i: usize, n_in: usize, n_out: usize| i * n_in / n_out..((i + 1) * n_in).div_ceil(n_out);
     let cells = move || {

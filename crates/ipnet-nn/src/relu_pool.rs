@@ -7,6 +7,7 @@
 use candle_core::Tensor;
 
 use crate::autograd::{operand, record1, view};
+use crate::composed;
 use crate::conv::with_scratch;
 use crate::error::Result;
 use crate::pool::windows;
@@ -18,6 +19,9 @@ use crate::pool::windows;
 pub fn relu_avg_pool2d(x: &Tensor, k: usize) -> Result<Tensor> {
     const OP: &str = "relu_avg_pool2d";
     let planes = windows(OP, x, k)?;
+    if composed::takes(OP, x)? {
+        return composed::avg_pool2d(&planes, &composed::relu(x)?, k);
+    }
     let x = operand(OP, x)?;
     let y = planes.forward(view(OP, &x)?.slice()?, |y, x, _| {
         with_scratch(x.len(), |rectified| {

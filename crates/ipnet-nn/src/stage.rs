@@ -11,12 +11,13 @@
 use candle_core::Tensor;
 use ipnet_kernel::{
     AlifConfig, CpuBackend, LifConfig, ScanBackend, ScanConfig, ScanShape, ThermalBackward, ThermalForward,
-    ThermalScan,
+    ThermalScan, lif_scan, thermal_scan,
 };
 use rayon::prelude::*;
 
 use crate::autograd::{operand, record3, view};
 use crate::buffers::Buffer;
+use crate::composed;
 use crate::conv::{self, Geometry};
 use crate::error::{Error, Result};
 use crate::pool::{Planes, windows_of};
@@ -69,6 +70,15 @@ pub fn conv_stage(
         if parameter.dims() != [g.c_out] {
             return Err(Error::shape(OP, format!("a neuron parameter [{}]", g.c_out), parameter.shape()));
         }
+    }
+    if composed::takes(OP, x)? {
+        let z = composed::conv2d(&g, x, w, Some(bias))?;
+        let fired = match neurons {
+            Neurons::Relu => composed::relu(&z)?,
+            Neurons::Thermal { gain, bias, config } => thermal_scan(&z, gain, bias, config)?,
+            Neurons::Lif { decay, config } => lif_scan(&z, decay, config)?,
+        };
+        return composed::avg_pool2d(&planes, &fired, pool);
     }
     // One operand for all that is `[O]`: a candle operation has three at most.
     let mut small = vec![bias];

@@ -3,12 +3,13 @@
 use candle_core::Tensor;
 
 use crate::autograd::{operand, record1, view};
+use crate::composed;
 use crate::error::{Error, Result};
 
 /// Mean of `x [T, ..]` over its first dimension: `[..]`.
 ///
 /// # Errors
-/// A scalar or an empty `x`, a tensor that is not f32 on the CPU.
+/// A scalar or an empty `x`, a tensor that is not f32.
 pub fn mean_over_time(x: &Tensor) -> Result<Tensor> {
     const OP: &str = "mean_over_time";
     let [steps, rest @ ..] = x.dims() else {
@@ -19,6 +20,9 @@ pub fn mean_over_time(x: &Tensor) -> Result<Tensor> {
     }
     let steps = *steps;
     let shape = rest.to_vec();
+    if composed::takes(OP, x)? {
+        return composed::mean_over_time(x);
+    }
     let x = operand(OP, x)?;
     let len = x.elem_count() / steps;
     let share = 1.0 / steps as f32;

@@ -7,7 +7,7 @@ use crate::layers::{BatchNorm, ConvStage, Linear, MapSize, Reach, ResidualLayout
 use crate::memory::{FeatureShape, MemoryLayer, Site};
 use crate::params::Parameters;
 use crate::spec::{InputShape, Memory, NetSpec, Placement};
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use ipnet_device::StepLaw;
 use std::sync::Arc;
 
@@ -84,7 +84,7 @@ enum Stage {
 }
 
 impl Network {
-    /// Builds the network that `spec` describes, its initial weights drawn from `seed`.
+    /// Builds the network that `spec` describes on the CPU, its initial weights drawn from `seed`.
     ///
     /// `law` is the device of the IP neurons, and `seed` also makes their chip: the spread between its junctions. Other
     /// memories do not look at the law.
@@ -99,10 +99,25 @@ impl Network {
         law: Option<&Arc<StepLaw>>,
         seed: u64,
     ) -> Result<Self, Error> {
+        Self::on(&Device::Cpu, spec, input, outputs, law, seed)
+    }
+
+    /// As [`Network::new`], on `device`: its inputs must lie there, and its outputs do.
+    ///
+    /// # Errors
+    /// As [`Network::new`], and what moving the weights gives.
+    pub fn on(
+        device: &Device,
+        spec: &NetSpec,
+        input: InputShape,
+        outputs: usize,
+        law: Option<&Arc<StepLaw>>,
+        seed: u64,
+    ) -> Result<Self, Error> {
         spec.validate()?;
         let layout = spec.backbone.layout(spec.width);
         check_input(spec, input, outputs, layout.smallest_side)?;
-        let mut params = Parameters::new(seed);
+        let mut params = Parameters::on(device, seed);
         let InputShape { steps, mut channels, height, width } = input;
         let mut map = MapSize { steps, height, width, binary: false, written: false };
         let last_channels = match layout.stages.last() {

@@ -1,7 +1,8 @@
 //! Parameters and running statistics by name.
 //!
 //! Design decision: the initial value of a parameter is a function of the run's seed and its own name, so equal
-//! backbones start equal whatever memory stands beside them, and adding a layer moves nobody else's draw.
+//! backbones start equal whatever memory stands beside them, and adding a layer moves nobody else's draw. Values are drawn on
+//! the host and moved, and a snapshot lies on the host: weights and checkpoints are the same wherever a network computes.
 
 use crate::Error;
 use candle_core::{Device, Tensor, Var};
@@ -16,14 +17,25 @@ pub(crate) type Buffer = Arc<Mutex<Vec<f32>>>;
 #[derive(Debug)]
 pub struct Parameters {
     seed: u64,
+    device: Device,
     vars: BTreeMap<String, Var>,
     buffers: BTreeMap<String, Buffer>,
 }
 
 impl Parameters {
-    /// An empty set whose initial values will come from `seed`.
+    /// An empty set on the CPU whose initial values will come from `seed`.
     pub fn new(seed: u64) -> Self {
-        Self { seed, vars: BTreeMap::new(), buffers: BTreeMap::new() }
+        Self::on(&Device::Cpu, seed)
+    }
+
+    /// As [`Parameters::new`], on `device`.
+    pub fn on(device: &Device, seed: u64) -> Self {
+        Self { seed, device: device.clone(), vars: BTreeMap::new(), buffers: BTreeMap::new() }
+    }
+
+    /// Where the parameters lie, and the network computes.
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// The seed that initial values come from.
@@ -54,7 +66,7 @@ impl Parameters {
     }
 
     fn insert(&mut self, name: &str, values: Vec<f32>, shape: &[usize]) -> Result<Tensor, Error> {
-        let var = Var::from_vec(values, shape, &Device::Cpu)?;
+        let var = Var::from_vec(values, shape, &self.device)?;
         let tensor = var.as_tensor().clone();
         if self.vars.insert(name.to_owned(), var).is_some() {
             return Err(Error::Spec {
@@ -80,14 +92,17 @@ impl Parameters {
     pub(crate) fn fill(&self, name: &str, value: f64) -> Result<(), Error> {
         let missing = || Error::MissingParameter { name: name.to_owned() };
         let var = self.vars.get(name).ok_or_else(missing)?;
-        Ok(var.set(&Tensor::full(value as f32, var.shape(), &Device::Cpu)?)?)
+        Ok(var.set(&Tensor::full(value as f32, var.shape(), &self.device)?)?)
     }
 
-    /// A copy of all parameters and statistics, by name: what a checkpoint stores.
+    /// A copy of all parameters and statistics on the CPU, by name: what a checkpoint stores.
     pub fn snapshot(&self) -> Result<BTreeMap<String, Tensor>, Error> {
         let mut all = BTreeMap::new();
         for (name, var) in &self.vars {
-            all.insert(name.clone(), var.as_tensor().copy()?);
+            // On the CPU a tensor moved there is the tensor itself, which the next update writes over.
+            let values =
+                if self.device.is_cpu() { var.copy()? } else { var.detach().to_device(&Device::Cpu)? };
+            all.insert(name.clone(), values);
         }
         for (name, buffer) in &self.buffers {
             let values = read_buffer(buffer);
@@ -97,7 +112,7 @@ impl Parameters {
         Ok(all)
     }
 
-    /// Puts a snapshot back.
+    /// Puts a snapshot back, wherever its tensors lie.
     ///
     /// # Errors
     /// A missing name or another shape; nothing is changed then.
@@ -125,7 +140,7 @@ impl Parameters {
             .map(|(name, buffer)| Ok((buffer, find(name, &[read_buffer(buffer).len()])?.to_vec1::<f32>()?)))
             .collect::<Result<_, Error>>()?;
         for (var, tensor) in vars {
-            var.set(tensor)?;
+            var.set(&tensor.to_device(&self.device)?)?;
         }
         for (buffer, values) in buffers {
             write_buffer(buffer, values);

@@ -83,3 +83,54 @@ fn a_file_that_is_no_checkpoint_is_named_so() {
         assert!(message.starts_with(&start) && message.ends_with(end), "{message}");
     }
 }
+
+/// A backend that the program was built without is an error that says how it is built with it, before anything is read, trained or
+/// written; nothing else is taken instead.
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn a_backend_that_is_not_there_is_refused_and_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let sweep = folder.path().join("s.toml");
+    fs::write(&sweep, "task = \"gestures-11\"\n[[grid]]\nmemory = \"none\"\n").unwrap();
+    let (out_name, sweep) = (out.to_str().unwrap(), sweep.to_str().unwrap());
+    let cases = [
+        vec!["train", "gestures-11", "--net", "memory = \"none\"", "--out", out_name],
+        vec!["sweep", sweep, "--out", out_name],
+        vec!["reproduce", "--out", out_name],
+    ];
+    for mut arguments in cases {
+        arguments.extend(["--backend", "cuda"]);
+        let message = refusal(&arguments);
+        let expected = "backend cuda is not available: this program was built without it";
+        assert!(message.contains(expected), "{arguments:?}: {message}");
+        assert!(
+            message.contains("cargo build -p ipnet --features cuda") && message.contains("nvcc"),
+            "{message}"
+        );
+        assert!(!out.exists(), "{arguments:?}");
+    }
+    // What is evaluated is looked for first.
+    let checkpoint = folder.path().join("a.safetensors");
+    fs::write(&checkpoint, "").unwrap();
+    let message = refusal(&["eval", checkpoint.to_str().unwrap(), "--backend", "cuda"]);
+    assert!(message.contains("built without it"), "{message}");
+    let message = refusal(&["eval", checkpoint.to_str().unwrap(), "--backend", "rocm"]);
+    assert!(message.contains("possible values: cpu, cuda"), "{message}");
+}
+
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn doctor_says_that_training_on_a_gpu_is_not_compiled_in() {
+    let doctor = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_ipnet")).args(arguments).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = doctor(&["doctor"]);
+    assert!(
+        text.contains("cuda         no: ") && text.contains("(--backend cuda): not compiled in"),
+        "{text}"
+    );
+    assert!(doctor(&["doctor", "--json"]).contains("\"compiled_in\": false"), "{text}");
+}

@@ -1,7 +1,7 @@
 //! What a run will do and how long that takes, said before it starts.
 
-use crate::Result;
 use crate::study::Job;
+use crate::{Backend, Result};
 use ipnet_zoo::{NetSpec, Network, TemporalNet};
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ const MACS_PER_S: f64 = 1.7e10;
 /// Passes that one pass of training is worth: forward, and backward to the weights and to the input.
 const PASSES: f64 = 3.0;
 
-/// The networks by task and an estimate of the time.
-pub(super) fn words(jobs: &[Job<'_>], threads: usize) -> Result<String> {
+/// The networks by task and, on the CPU, an estimate of the time.
+pub(super) fn words(jobs: &[Job<'_>], threads: usize, backend: Backend) -> Result<String> {
     let mut tasks: BTreeMap<String, (usize, f64)> = BTreeMap::new();
     // What a network computes hangs on its task and shape, not on its seed or device.
     let mut counted: Vec<((&str, NetSpec), f64)> = Vec::new();
@@ -40,11 +40,13 @@ pub(super) fn words(jobs: &[Job<'_>], threads: usize) -> Result<String> {
     let parts: Vec<String> =
         tasks.iter().map(|(task, (networks, _))| format!("{networks} on {task}")).collect();
     let side_by_side = threads.clamp(1, jobs.len().max(1));
-    Ok(format!(
-        "{} networks to train, {}; about {:.0} minutes on {side_by_side} {}, less what is done already",
-        jobs.len(),
-        parts.join(", "),
-        (total_s / side_by_side as f64 / 60.0).ceil(),
-        if side_by_side == 1 { "thread" } else { "threads" },
-    ))
+    let threads = if side_by_side == 1 { "thread" } else { "threads" };
+    let time = match backend {
+        Backend::Cpu => {
+            let minutes = (total_s / side_by_side as f64 / 60.0).ceil();
+            format!("about {minutes:.0} minutes on {side_by_side} {threads}")
+        }
+        Backend::Cuda => format!("on the GPU, from {side_by_side} {threads}"),
+    };
+    Ok(format!("{} networks to train, {}; {time}, less what is done already", jobs.len(), parts.join(", ")))
 }

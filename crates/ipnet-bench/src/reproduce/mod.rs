@@ -19,12 +19,12 @@ pub use plan::Tier;
 use crate::cognition::{self, CognitionConfig};
 use crate::notice::notice;
 use crate::study::{
-    Condition, Effort, Job, JobDevice, JobResult, accuracy_table, conditions_table, measures_table, open_run,
-    rows, run_with_progress, test_conditions,
+    Condition, Effort, Job, JobDevice, JobResult, accuracy_table, conditions_table, measures_table,
+    open_run_on, rows, run_with_progress, test_conditions,
 };
 use crate::table::Table;
 use crate::task::{DataFolder, ENVIRONMENT, Shelf, dvs_gesture_clips};
-use crate::{Error, Result};
+use crate::{Backend, Error, Result};
 use ipnet_device::DeviceSet;
 use plan::{Comparison, Question};
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +45,8 @@ pub struct Plan {
     pub out: PathBuf,
     /// Jobs that run side by side.
     pub threads: usize,
+    /// What computes the networks.
+    pub backend: Backend,
     /// Train nothing: report on the jobs that are finished.
     pub so_far: bool,
     /// The command line, for the manifest and the report.
@@ -77,7 +79,8 @@ pub fn reproduce(plan: &Plan) -> Result<Summary> {
     let device = JobDevice::new(&plan.device.name, &plan.device)?;
     let seeds: Vec<u64> = (1..=plan.seeds as u64).collect();
     let comparisons = plan::comparisons(plan.tier, plan.data.as_ref(), &plan.device)?;
-    let mut run = open_run(&plan.out, &plan.command, std::slice::from_ref(&device), &seeds)?;
+    let own = std::slice::from_ref(&device);
+    let mut run = open_run_on(plan.backend, &plan.out, &plan.command, own, &seeds)?;
     let mut remarks: Vec<String> = comparisons.iter().flat_map(|one| one.left_out.clone()).collect();
 
     // Real recordings first: what is wrong with them is said before anything is computed.
@@ -102,6 +105,7 @@ pub fn reproduce(plan: &Plan) -> Result<Summary> {
     for task in shelf.tasks() {
         run.record_data(task.source())?;
     }
+    let effort = Effort { threads: plan.threads, backend: plan.backend, tensorboard: None };
     let planned = jobs(&comparisons, &shelf, &seeds)?;
     let all = distinct(planned.iter().map(|(_, job)| job));
     let mut finished: BTreeMap<String, JobResult> = BTreeMap::new();
@@ -117,8 +121,7 @@ pub fn reproduce(plan: &Plan) -> Result<Summary> {
             });
         }
     } else {
-        notice(announce::words(&all, plan.threads)?);
-        let effort = Effort { threads: plan.threads, ..Effort::default() };
+        notice(announce::words(&all, plan.threads, plan.backend)?);
         let results = run_with_progress(&run, &all, &effort)?;
         finished.extend(all.iter().map(Job::id).zip(results));
     }
@@ -150,7 +153,7 @@ pub fn reproduce(plan: &Plan) -> Result<Summary> {
     let real_clips = real_clips::told(&run, &memories, plan.data.as_ref())?;
     let under = match plan.tier {
         Tier::Quick => Vec::new(),
-        Tier::Standard | Tier::Full => test_conditions(&run, &memories, &Condition::all(), plan.threads)?,
+        Tier::Standard | Tier::Full => test_conditions(&run, &memories, &Condition::all(), &effort)?,
     };
     if !under.is_empty() {
         run.write_table("conditions", &conditions_table(&under)?)?;
@@ -209,7 +212,14 @@ fn distinct<'a, 'b: 'a>(jobs: impl Iterator<Item = &'a Job<'b>>) -> Vec<Job<'b>>
     jobs.filter(|job| known.insert(job.id())).cloned().collect()
 }
 
-/// A run folder under `results/` named after tier, device and seeds, so that the same command finds its own run again.
-pub fn default_out(results: &Path, tier: Tier, device: &DeviceSet, seeds: usize) -> PathBuf {
-    results.join(format!("reproduce-{}-{}-{seeds}seeds", tier.name(), device.name))
+/// A run folder under `results/` named after tier, device, seeds and backend, so that the same command finds its own run again.
+pub fn default_out(
+    results: &Path,
+    tier: Tier,
+    device: &DeviceSet,
+    seeds: usize,
+    backend: Backend,
+) -> PathBuf {
+    let name = format!("reproduce-{}-{}-{seeds}seeds", tier.name(), device.name);
+    results.join(backend.behind(&name, "-"))
 }

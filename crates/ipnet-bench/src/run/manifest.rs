@@ -2,7 +2,7 @@
 
 use super::atomic::write_atomic;
 use super::host::{Host, now};
-use crate::{Error, Result};
+use crate::{Backend, Error, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -21,6 +21,9 @@ pub struct Manifest {
     pub revision: Option<String>,
     /// The command line as one could type it again, without the folder it wrote to; `DIR` stands for the folder of recordings.
     pub command: String,
+    /// What computed the networks; the CPU in older manifests.
+    #[serde(default)]
+    pub backend: Backend,
     /// The MTJ parameter set.
     pub device: DeviceSet,
     /// The recordings.
@@ -90,6 +93,7 @@ impl Manifest {
         Self {
             revision: REVISION.get().map(|&revision| revision.to_owned()),
             command: command.into(),
+            backend: Backend::Cpu,
             device,
             data: Vec::new(),
             seeds,
@@ -134,6 +138,7 @@ impl Manifest {
         let more_seeds = found.seeds.iter().all(|seed| self.seeds.contains(seed));
         // What is compared, and whether a run that grows may differ in it.
         let fields = [
+            ("backend", self.backend.to_string(), found.backend.to_string(), false),
             ("command", without_data(self), without_data(found), false),
             ("device", ours.name.clone(), theirs.name.clone(), more_devices),
             ("device sha256", ours.sha256.clone(), theirs.sha256.clone(), ours.name != theirs.name),

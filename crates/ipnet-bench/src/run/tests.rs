@@ -1,4 +1,5 @@
 use super::*;
+use crate::Backend;
 use std::collections::BTreeMap;
 
 fn manifest(command: &str, seeds: &[u64]) -> Manifest {
@@ -41,6 +42,26 @@ fn another_run_in_the_folder_is_refused_by_the_field_that_differs() {
     assert!(matches!(&error, Error::OtherRun { field: "seeds", found, .. } if found == "[1]"), "{error}");
     let error = open("sweep", &[1]).unwrap_err();
     assert!(matches!(&error, Error::OtherRun { field: "command", .. }), "{error}");
+}
+
+/// What a GPU computed is not continued on the CPU, nor the other way round; a manifest that names no backend is of the CPU.
+#[test]
+fn a_run_is_not_continued_on_another_backend() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |backend| {
+        RunDir::create_or_resume(folder.path(), Manifest { backend, ..manifest("reproduce", &[1]) })
+    };
+    open(Backend::Cpu).unwrap().record_data(recordings("digits", "nmnist", b"a")).unwrap();
+    let error = open(Backend::Cuda).unwrap_err();
+    assert!(matches!(&error, Error::OtherRun { field: "backend", found, .. } if found == "cpu"), "{error}");
+
+    let path = folder.path().join("manifest.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let older = text.replace("  \"backend\": \"cpu\",\n", "");
+    assert_ne!(older, text, "{text}");
+    fs::write(&path, older).unwrap();
+    assert_eq!(open(Backend::Cpu).unwrap().manifest().backend, Backend::Cpu);
+    assert!(open(Backend::Cuda).is_err());
 }
 
 /// A grid may get seeds and device sets more, and lose none.

@@ -3,7 +3,8 @@
 use super::JobDevice;
 use crate::task::{DataFolder, Fold, Shelf, Task, TaskName};
 use crate::train::{About, Checkpoint, evaluate};
-use crate::{Error, Result};
+use crate::{Backend, Error, Result};
+use candle_core::Device;
 use ipnet_device::DeviceSet;
 use ipnet_zoo::{Network, TemporalNet};
 use serde::Serialize;
@@ -79,6 +80,8 @@ pub struct EvalReport {
 pub struct EvalRequest<'a> {
     /// Real recordings, where there are any.
     pub data: Option<&'a DataFolder>,
+    /// What computes the networks.
+    pub backend: Backend,
     /// A device set in the place of the checkpoint's own: what the trained network does on other devices.
     pub device: Option<&'a str>,
     /// The part.
@@ -124,6 +127,8 @@ pub fn checkpoints_of(path: &Path) -> Result<Vec<PathBuf>> {
 /// A file that is no checkpoint, data or a device other than the checkpoint's, and the layers' errors.
 pub fn eval_checkpoints(paths: &[PathBuf], request: &EvalRequest<'_>) -> Result<Vec<EvalReport>> {
     let Some(first) = paths.first() else { return Ok(Vec::new()) };
+    // A backend that is not there is said before recordings are read.
+    let on = request.backend.device()?;
     let mut shelf = Shelf::new(request.data, run_of(first).join("recordings"));
     let mut reports = Vec::new();
     for path in paths {
@@ -132,7 +137,7 @@ pub fn eval_checkpoints(paths: &[PathBuf], request: &EvalRequest<'_>) -> Result<
         let (name, fold) =
             (TaskName::parse(&about.task)?, about.fold.map(|[number, of]| Fold { number, of }));
         shelf.load(name, fold)?;
-        reports.push(eval_one(path, &checkpoint, shelf.get(name, fold)?, request)?);
+        reports.push(eval_one(path, &checkpoint, shelf.get(name, fold)?, (request, &on))?);
     }
     Ok(reports)
 }
@@ -146,14 +151,14 @@ fn eval_one(
     path: &Path,
     checkpoint: &Checkpoint,
     task: &dyn Task,
-    request: &EvalRequest<'_>,
+    (request, on): (&EvalRequest<'_>, &Device),
 ) -> Result<EvalReport> {
     let about = &checkpoint.meta.about;
     let found = task.source().sha256;
     if found != about.data_sha256 {
         return Err(differs(path, "recordings with sha256", &about.data_sha256, &found));
     }
-    let (net, epoch) = trained(path, checkpoint, task, request.device, request.weights)?;
+    let (net, epoch) = trained((path, checkpoint), task, request.device, request.weights, on)?;
     let splits = task.splits();
     let samples = match request.split {
         Split::Train => &splits.train,
@@ -188,24 +193,26 @@ fn differs(path: &Path, what: &str, stored: &str, found: &str) -> Error {
     }
 }
 
-/// The network of a checkpoint for `task`'s inputs, on its own device set or on `device`, and the epoch of its weights.
+/// The network of a checkpoint for `task`'s inputs, of its own device set or of `device`, computed `on`, and the epoch of its
+/// weights.
 ///
 /// # Errors
 /// A device that neither the run's folder keeps nor a set describes as it was, and what building the network gives.
 pub(super) fn trained(
-    path: &Path,
-    checkpoint: &Checkpoint,
+    (path, checkpoint): (&Path, &Checkpoint),
     task: &dyn Task,
     device: Option<&str>,
     weights: Weights,
+    on: &Device,
 ) -> Result<(Network, usize)> {
     let about = &checkpoint.meta.about;
     let device = match device {
         Some(other) => JobDevice::new(other, &DeviceSet::load(other)?)?,
         None => trained_device(path, about)?,
     };
-    let net = Network::new(&about.spec, task.input(), task.outputs(), Some(&device.law), about.seed)?
-        .read(task.readout());
+    let (input, outputs) = (task.input(), task.outputs());
+    let net =
+        Network::on(on, &about.spec, input, outputs, Some(&device.law), about.seed)?.read(task.readout());
     let (tensors, epoch) = match weights {
         Weights::Chosen => (checkpoint.chosen(), checkpoint.meta.chosen_epoch),
         Weights::Last => (checkpoint.tensors.clone(), checkpoint.meta.history.len()),

@@ -233,8 +233,8 @@ impl Job<'_> {
         let (progress, effort) = watched;
         let id = self.id();
         let law = Some(&self.device.law);
-        let net = Network::new(&self.spec, self.task.input(), self.task.outputs(), law, self.seed)?
-            .read(self.task.readout());
+        let (on, input, outputs) = (effort.backend.device()?, self.task.input(), self.task.outputs());
+        let net = Network::on(&on, &self.spec, input, outputs, law, self.seed)?.read(self.task.readout());
         if let Some(gain_v) = about.sensor_gain_v {
             net.set_sensor_gain(gain_v)?;
         }

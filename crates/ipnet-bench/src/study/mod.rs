@@ -17,7 +17,7 @@ mod tables;
 
 pub use condition::{Condition, ConditionRow, conditions_table, test_conditions};
 pub use eval::{ClassScore, EvalReport, EvalRequest, Split, Weights, checkpoints_of, eval_checkpoints};
-pub use grid::{Effort, grid, open_run, run_with_progress};
+pub use grid::{Effort, grid, open_run, open_run_on, run_with_progress};
 use job::in_parallel;
 pub use job::{Job, JobDevice, JobResult, job_id, run_jobs};
 pub use progress::StudyProgress;

@@ -8,6 +8,7 @@ use crate::table::Table;
 use crate::task::{Classification, Task, TaskName, dvs_gesture_frames};
 use crate::train::{Checkpoint, evaluate};
 use crate::{Error, Result};
+use candle_core::Device;
 use ipnet_events::Dataset;
 use ipnet_events::datasets::DvsGesture;
 use std::path::Path;
@@ -45,7 +46,7 @@ pub fn sim_to_real(checkpoint: &Path, real: &RealGestures) -> Result<Table> {
         });
     }
     let RealGestures { clips, task } = real;
-    let (net, _) = trained(checkpoint, &saved, task, None, Weights::Chosen)?;
+    let (net, _) = trained((checkpoint, &saved), task, None, Weights::Chosen, &Device::Cpu)?;
     let test = &task.splits().test;
     let result = evaluate(task, &net, test, about.config.batch, about.seed)?;
     let mut table = Table::new(["job", "clip", "group", "class", "told", "right"]);
@@ -69,7 +70,7 @@ mod tests {
     use super::*;
     use crate::study::JobDevice;
     use crate::train::{About, CheckpointMeta, TrainConfig};
-    use candle_core::{Device, Tensor};
+    use candle_core::Tensor;
     use ipnet_device::DeviceSet;
     use ipnet_events::synth::gestures::{GestureSpec, generate};
     use ipnet_zoo::{Memory, NetSpec, Network, Placement, TemporalNet};

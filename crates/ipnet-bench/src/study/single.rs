@@ -1,6 +1,6 @@
 //! One network on one task over several seeds: what `ipnet train` runs.
 
-use super::{Effort, JobDevice, accuracy_table, grid, measures_table, open_run, rows, run_with_progress};
+use super::{Effort, JobDevice, accuracy_table, grid, measures_table, open_run_on, rows, run_with_progress};
 use crate::Result;
 use crate::table::Table;
 use crate::task::{DataFolder, TaskName};
@@ -39,7 +39,7 @@ pub fn train_networks(training: &Training) -> Result<Table> {
     training.config.validate()?;
     let seeds: Vec<u64> = (1..=training.seeds as u64).collect();
     let device = std::slice::from_ref(&training.device);
-    let mut run = open_run(&training.out, &training.command, device, &seeds)?;
+    let mut run = open_run_on(training.effort.backend, &training.out, &training.command, device, &seeds)?;
     let task = training.task.load(training.data.as_ref(), &run.path().join("recordings"))?;
     run.record_data(task.source())?;
     let jobs = grid([(task.as_ref(), training.config)], &training.networks, &training.device, &seeds);

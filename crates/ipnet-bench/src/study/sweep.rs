@@ -279,7 +279,8 @@ pub fn run_sweep(plan: &SweepRun) -> Result<Table> {
     for name in sweep.distinct(|job| job.device.clone()) {
         devices.push(JobDevice::new(&name, &DeviceSet::load(&name)?)?);
     }
-    let mut run = open_growing_run(&plan.out, &plan.command, &devices, &sweep.distinct(|job| job.seed))?;
+    let (backend, seeds) = (plan.effort.backend, sweep.distinct(|job| job.seed));
+    let mut run = open_growing_run(backend, &plan.out, &plan.command, &devices, &seeds)?;
     same_settings(sweep, &plan.out)?;
     say_left_out(sweep, &plan.out)?;
     let mut shelf = Shelf::new(plan.data.as_ref(), run.path().join("recordings"));

@@ -20,7 +20,7 @@ pub use steering::{Drive, DriveBin, Steering, SteeringErrors, Windows};
 
 use crate::Result;
 use crate::run::DataSource;
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use ipnet_zoo::{InputShape, Readout};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -52,6 +52,16 @@ pub struct Batch {
     pub x: Tensor,
     /// The samples' numbers.
     pub samples: Vec<usize>,
+}
+
+impl Batch {
+    /// The batch on `device`; where it lies there already, itself.
+    ///
+    /// # Errors
+    /// What moving it gives.
+    pub fn on(self, device: &Device) -> Result<Self> {
+        Ok(Self { x: self.x.to_device(device)?, ..self })
+    }
 }
 
 /// The input value `ln(1 + count)` of every count that a frame can hold.
@@ -105,9 +115,9 @@ pub trait Task: Sync {
     fn outputs(&self) -> usize;
     /// The parts.
     fn splits(&self) -> &Splits;
-    /// The samples as a batch, as they are or augmented.
+    /// The samples as a batch on the CPU, as they are or augmented.
     fn batch(&self, samples: &[usize], augment: Option<Augment>) -> Result<Batch>;
-    /// Mean loss of `outputs` `[B, K]`.
+    /// Mean loss of `outputs` `[B, K]`, wherever they lie.
     fn loss(&self, outputs: &Tensor, batch: &Batch, label_smoothing: f64) -> Result<Tensor>;
     /// The score of `outputs` on `samples`, higher is better: accuracy, or explained variance.
     fn score(&self, outputs: &[Vec<f32>], samples: &[usize]) -> f64;

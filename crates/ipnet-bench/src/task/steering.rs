@@ -288,7 +288,7 @@ impl Task for Steering {
     fn loss(&self, outputs: &Tensor, batch: &Batch, _label_smoothing: f64) -> Result<Tensor> {
         let target = |&sample: &usize| ((self.angle_deg(sample) - self.mean_deg) / self.sd_deg) as f32;
         let targets: Vec<f32> = batch.samples.iter().map(target).collect();
-        let targets = Tensor::from_vec(targets, (batch.samples.len(), 1), &Device::Cpu)?;
+        let targets = Tensor::from_vec(targets, (batch.samples.len(), 1), outputs.device())?;
         Ok((outputs - targets)?.sqr()?.mean_all()?)
     }
 

@@ -8,6 +8,10 @@
 //! ```
 //! Weight decay acts on matrices and kernels only: biases, normalisations and the gains and biases of neurons are
 //! operating points, and pulling them towards zero would move the neuron, not regularise the network.
+//!
+//! Design decision: moments and updates are computed on the host whatever computes the network, from gradients that are read
+//! back: the state in a checkpoint and the arithmetic in f64 are then one code. The largest network of the zoo has eleven
+//! million weights, 45 MB to move each way.
 
 use super::TrainConfig;
 use crate::Error;
@@ -121,7 +125,7 @@ impl Optimiser {
                     }
                 }
             }
-            var.set(&Tensor::from_vec(values, var.shape(), &Device::Cpu)?)?;
+            var.set(&Tensor::from_vec(values, var.shape(), var.device())?)?;
         }
         Ok(())
     }

@@ -111,7 +111,7 @@ pub fn train(
                 let update = (epoch - 1) * updates_per_epoch + index;
                 let draws = named_seed(seed, &format!("update{update}"));
                 let augment = config.augment(draws);
-                let batch = task.batch(samples, Some(augment))?;
+                let batch = task.batch(samples, Some(augment))?.on(params.device())?;
                 let mode = Mode::train(draws);
                 let loss = task.loss(&net.forward(&batch.x, mode)?, &batch, config.label_smoothing)?;
                 let value = f64::from(loss.to_scalar::<f32>()?);
@@ -166,7 +166,7 @@ pub fn evaluate(
     let mut sum = 0.0;
     let draws = named_seed(seed, "evaluate");
     for samples in samples.chunks(batch) {
-        let batch = task.batch(samples, None)?;
+        let batch = task.batch(samples, None)?.on(net.parameters().device())?;
         let y = net.forward(&batch.x, Mode::eval(draws, outputs.len() as u64))?.detach();
         sum += f64::from(task.loss(&y, &batch, 0.0)?.to_scalar::<f32>()?) * samples.len() as f64;
         outputs.extend(y.to_vec2::<f32>()?);

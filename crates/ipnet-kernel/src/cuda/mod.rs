@@ -1,27 +1,35 @@
-//! The step law and LIF neurons on an NVIDIA GPU: source compiled at run time, libraries found at run time.
+//! The step law and LIF neurons on an NVIDIA GPU: source compiled at run time.
 //!
 //! Design decision: NVRTC compiles `thermal.cu` (and `lif.cu`) for the device at hand and for the law at hand (poles,
 //! exponent, firing, spread are constants of the kernel), so the crate builds on a machine without CUDA and
-//! ships no binary for a GPU it does not know. A kernel is compiled once per variant and kept.
+//! ships no binary for a GPU it does not know. A kernel is compiled once per variant and GPU in a process, and kept. The libraries
+//! are found at run time, but for the feature `candle-cuda`: candle links them.
+//!
+//! A launch works on views of the GPU's memory (`enqueue_..`). Around it are slices of the host (`thermal`, `lif`), for tests and
+//! for instruments beside a GPU, and candle's tensors (`tensors`), which stay where they are.
 //!
 //! **Not yet run**: no GPU could be had when this was written. It type-checks, and every variant compiles to PTX
 //! under NVRTC 13.2 (`just test-nvrtc`); `just test-cuda` runs the conformance suite where there is a GPU.
 
+mod bf16;
 mod lif;
+#[cfg(feature = "candle-cuda")]
+pub(crate) mod tensors;
+mod thermal;
 mod variant;
 
+pub use bf16::Bf16;
 pub use lif::{LifVariant, compile_lif};
+pub use thermal::{StoredBackward, StoredGradients};
 pub use variant::{Variant, compile, every_variant};
 
-use crate::scan::{check, check_heat, check_lengths};
-use crate::{Error, Result, ScanBackend, ScanShape, ThermalBackward, ThermalForward, ThermalScan};
+use crate::{Error, Result, ScanShape};
 use cudarc::driver::{
     CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStream, DeviceRepr, DriverError, LaunchConfig,
     PushKernelArg,
 };
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use variant::{SEGMENT, ScanArgument};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 const THREADS: u32 = 128;
 
@@ -35,18 +43,6 @@ impl Stored for f32 {
     const BF16: bool = false;
 }
 
-/// The upper half of an `f32`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[repr(transparent)]
-pub struct Bf16(pub u16);
-
-// SAFETY: it is a `u16`, which is plain data on both sides.
-unsafe impl DeviceRepr for Bf16 {}
-
-impl Stored for Bf16 {
-    const BF16: bool = true;
-}
-
 /// Which kernels a module holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Kernels {
@@ -54,12 +50,17 @@ enum Kernels {
     Lif(LifVariant),
 }
 
-/// One GPU, its own stream and the kernels compiled so far.
+/// Compiled kernels by the GPU's number and what they are for.
+type Modules = HashMap<(usize, Kernels), Arc<CudaModule>>;
+
+/// What was compiled so far: a module belongs to the context that all streams of a GPU share.
+static MODULES: LazyLock<Mutex<Modules>> = LazyLock::new(Mutex::default);
+
+/// One GPU and a stream of it.
 #[derive(Debug)]
 pub struct CudaBackend {
     context: Arc<CudaContext>,
     stream: Arc<CudaStream>,
-    modules: Mutex<HashMap<Kernels, Arc<CudaModule>>>,
 }
 
 fn fault(error: DriverError) -> Error {
@@ -77,6 +78,7 @@ fn launch_config(shape: ScanShape, vector: usize) -> LaunchConfig {
 }
 
 /// What of CUDA is missing on this machine, `None` if the libraries can be loaded.
+#[cfg(not(feature = "candle-cuda"))]
 fn missing_library() -> Option<&'static str> {
     // SAFETY: both only try to load a library by its name.
     let (driver, nvrtc) =
@@ -88,8 +90,14 @@ fn missing_library() -> Option<&'static str> {
     }
 }
 
+/// Nothing: candle links the libraries, and without them the program does not start.
+#[cfg(feature = "candle-cuda")]
+fn missing_library() -> Option<&'static str> {
+    None
+}
+
 impl CudaBackend {
-    /// GPU number `ordinal`.
+    /// GPU number `ordinal`, with a stream of its own.
     ///
     /// # Errors
     /// [`Error::Unavailable`] that names the library, or the driver's own message.
@@ -99,7 +107,7 @@ impl CudaBackend {
         }
         let context = CudaContext::new(ordinal).map_err(fault)?;
         let stream = context.new_stream().map_err(fault)?;
-        Ok(Self { context, stream, modules: Mutex::default() })
+        Ok(Self { context, stream })
     }
 
     /// Name and memory [bytes] of the GPU.
@@ -116,8 +124,9 @@ impl CudaBackend {
     }
 
     fn function(&self, kernels: Kernels, name: &str) -> Result<CudaFunction> {
-        let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
-        let module = match modules.get(&kernels) {
+        let mut modules = MODULES.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (self.context.ordinal(), kernels);
+        let module = match modules.get(&key) {
             Some(module) => module.clone(),
             None => {
                 let (major, minor) = self.context.compute_capability().map_err(fault)?;
@@ -127,7 +136,7 @@ impl CudaBackend {
                     Kernels::Lif(variant) => compile_lif(variant, &architecture)?,
                 };
                 let module = self.context.load_module(ptx).map_err(fault)?;
-                modules.insert(kernels, module.clone());
+                modules.insert(key, module.clone());
                 module
             }
         };
@@ -154,154 +163,26 @@ impl CudaBackend {
         self.stream.memcpy_dtoh(from, to).map_err(fault)
     }
 
-    /// Sums over the neurons of each channel: `sums` `[K, N]` to `totals` `[K, C]`.
+    /// Sums over the neurons of each channel: `sums` `[K, N]` to `[K, C]`.
     fn sum_channels(
         &self,
         kernels: Kernels,
         shape: ScanShape,
         sums: &CudaSlice<f32>,
-        totals: &mut [f64],
-    ) -> Result<()> {
+    ) -> Result<CudaSlice<f64>> {
         let function = self.function(kernels, "sum_channels")?;
         let [neurons, channels, inner] = [shape.neurons(), shape.channels, shape.inner].map(|n| n as u64);
-        let mut totals_on_gpu = self.new_slice::<f64>(totals.len())?;
+        let rows = sums.len() / shape.neurons();
+        let mut totals = self.new_slice::<f64>(rows * shape.channels)?;
         let mut launch = self.stream.launch_builder(&function);
-        launch.arg(&neurons).arg(&channels).arg(&inner).arg(sums).arg(&mut totals_on_gpu);
+        launch.arg(&neurons).arg(&channels).arg(&inner).arg(sums).arg(&mut totals);
         let config = LaunchConfig {
-            grid_dim: (shape.channels as u32, (totals.len() / shape.channels) as u32, 1),
+            grid_dim: (shape.channels as u32, rows as u32, 1),
             block_dim: (256, 1, 1),
             shared_mem_bytes: 0,
         };
         // SAFETY: the arguments are those of `sum_channels`: one block of 256 for each total.
         unsafe { launch.launch(config) }.map_err(fault)?;
-        self.download(&totals_on_gpu, totals)
-    }
-
-    /// Forward on buffers of the GPU, enqueued on the backend's stream: `x` and `out` `[T, N]`, `heat` `[P, N]`.
-    ///
-    /// # Errors
-    /// The compiler's or the driver's message.
-    #[allow(clippy::too_many_arguments)]
-    pub fn enqueue_forward<E: Stored>(
-        &self,
-        scan: &ThermalScan,
-        x: &CudaSlice<E>,
-        gain: &CudaSlice<f32>,
-        bias: &CudaSlice<f32>,
-        heat: &CudaSlice<f32>,
-        out: &mut CudaSlice<E>,
-        final_heat: &mut CudaSlice<f32>,
-    ) -> Result<()> {
-        let state = scan.poles() * scan.shape().neurons();
-        check_lengths(scan, [x.len(), gain.len(), bias.len(), out.len()])?;
-        check("heat", heat.len(), state)?;
-        check("final_heat", final_heat.len(), state)?;
-        if scan.shape().neurons() == 0 {
-            return Ok(());
-        }
-        let variant = Variant::of(scan, E::BF16);
-        let function = self.function(Kernels::Thermal(variant), "thermal_forward")?;
-        let (argument, table) = ScanArgument::new(scan);
-        let table = self.upload(&table)?;
-        let mut launch = self.stream.launch_builder(&function);
-        launch.arg(&argument).arg(x).arg(gain).arg(bias).arg(&table).arg(heat).arg(out).arg(final_heat);
-        // SAFETY: the arguments are those of `thermal_forward`, and the buffers have the lengths it indexes, checked above.
-        unsafe { launch.launch(launch_config(scan.shape(), variant.vector())) }.map_err(fault)?;
-        Ok(())
-    }
-
-    /// Forward between slices of the host.
-    ///
-    /// # Errors
-    /// The compiler's or the driver's message.
-    pub fn forward<E: Stored>(
-        &self,
-        scan: &ThermalScan,
-        x: &[E],
-        [gain, bias]: [&[f32]; 2],
-        heat: Option<&[f32]>,
-        out: &mut [E],
-    ) -> Result<Vec<f32>> {
-        let state = scan.poles() * scan.shape().neurons();
-        check_heat(heat, state)?;
-        let mut final_heat = heat.map_or_else(|| vec![0.0; state], <[f32]>::to_vec);
-        if scan.shape().elements() == 0 {
-            return Ok(final_heat);
-        }
-        let heat = self.state(heat, state)?;
-        let (x, gain, bias) = (self.upload(x)?, self.upload(gain)?, self.upload(bias)?);
-        let (mut out_on_gpu, mut last) = (self.new_slice::<E>(out.len())?, self.new_slice::<f32>(state)?);
-        self.enqueue_forward(scan, &x, &gain, &bias, &heat, &mut out_on_gpu, &mut last)?;
-        self.download(&out_on_gpu, out)?;
-        self.download(&last, &mut final_heat)?;
-        self.stream.synchronize().map_err(fault)?;
-        Ok(final_heat)
-    }
-
-    fn backward(&self, scan: &ThermalScan, io: ThermalBackward<'_>) -> Result<()> {
-        let shape = scan.shape();
-        let state = scan.poles() * shape.neurons();
-        let variant = Variant::of(scan, false);
-        let function = self.function(Kernels::Thermal(variant), "thermal_backward")?;
-        let (argument, table) = ScanArgument::new(scan);
-        let table = self.upload(&table)?;
-        let (x, gain, bias) = (self.upload(io.x)?, self.upload(io.gain)?, self.upload(io.bias)?);
-        let (out, grad_out) = (self.upload(io.out)?, self.upload(io.grad_out)?);
-        let (heat, mut grad_heat) = (self.state(io.heat, state)?, self.state(io.grad_final_heat, state)?);
-        let mut checkpoints = self.new_slice::<f32>(shape.steps.div_ceil(SEGMENT) * state)?;
-        let mut grad_x = self.new_slice::<f32>(shape.elements())?;
-        let mut sums = self.new_slice::<f32>(2 * shape.neurons())?;
-        let mut launch = self.stream.launch_builder(&function);
-        launch.arg(&argument).arg(&x).arg(&gain).arg(&bias).arg(&table).arg(&heat).arg(&out).arg(&grad_out);
-        launch.arg(&mut checkpoints).arg(&mut grad_x).arg(&mut grad_heat).arg(&mut sums);
-        // SAFETY: the arguments are those of `thermal_backward`, and the buffers have the lengths it indexes.
-        unsafe { launch.launch(launch_config(scan.shape(), variant.vector())) }.map_err(fault)?;
-        let mut totals = vec![0.0; 2 * shape.channels];
-        self.sum_channels(Kernels::Thermal(variant), shape, &sums, &mut totals)?;
-        if let Some(to) = io.grad_x {
-            self.download(&grad_x, to)?;
-        }
-        if let Some(to) = io.grad_heat {
-            self.download(&grad_heat, to)?;
-        }
-        self.stream.synchronize().map_err(fault)?;
-        if let Some(to) = io.grad_gain_bias {
-            for (to, from) in to.into_iter().zip(totals.chunks_exact(shape.channels)) {
-                to.iter_mut().zip(from).for_each(|(to, from)| *to = *from as f32);
-            }
-        }
-        Ok(())
-    }
-}
-
-impl ScanBackend for CudaBackend {
-    fn name(&self) -> &'static str {
-        "cuda"
-    }
-
-    fn thermal_forward(&self, scan: &ThermalScan, io: ThermalForward<'_>) -> Result<()> {
-        io.check(scan)?;
-        let last = self.forward(scan, io.x, [io.gain, io.bias], io.heat, io.out)?;
-        if let Some(final_heat) = io.final_heat {
-            final_heat.copy_from_slice(&last);
-        }
-        Ok(())
-    }
-
-    fn thermal_backward(&self, scan: &ThermalScan, io: ThermalBackward<'_>) -> Result<()> {
-        io.check(scan)?;
-        if scan.shape().elements() == 0 {
-            if let Some(grad) = io.grad_heat {
-                match io.grad_final_heat {
-                    Some(given) => grad.copy_from_slice(given),
-                    None => grad.fill(0.0),
-                }
-            }
-            for grad in io.grad_gain_bias.into_iter().flatten() {
-                grad.fill(0.0);
-            }
-            return Ok(());
-        }
-        self.backward(scan, io)
+        Ok(totals)
     }
 }

@@ -2,13 +2,15 @@
 
 use crate::cases::{config, laws, normal};
 use ipnet_kernel::cpu::Level;
+#[cfg(feature = "cuda")]
+use ipnet_kernel::cuda::CudaBackend;
 use ipnet_kernel::{
     CpuBackend, Error, Firing, ReferenceBackend, ScanBackend, ScanConfig, ScanShape, ThermalBackward,
     ThermalForward, ThermalScan,
 };
 
 /// Sizes that end inside a vector, inside a block and beyond one, and a scan longer than a segment.
-fn shapes() -> [ScanShape; 4] {
+pub fn shapes() -> [ScanShape; 4] {
     [
         ScanShape { steps: 7, batch: 2, channels: 3, inner: 11 },
         ScanShape { steps: 5, batch: 1, channels: 2, inner: 700 },
@@ -17,7 +19,7 @@ fn shapes() -> [ScanShape; 4] {
     ]
 }
 
-fn gains(shape: ScanShape) -> [Vec<f32>; 2] {
+pub fn gains(shape: ScanShape) -> [Vec<f32>; 2] {
     let per_channel = |first: f32, step: f32| (0..shape.channels).map(|c| first + step * c as f32).collect();
     [per_channel(0.3, 0.05), per_channel(0.45, -0.03)]
 }
@@ -245,7 +247,7 @@ fn gradients_agree(backend: &dyn ScanBackend) {
 }
 
 /// The `f64` instance of the CPU kernels behind the `f32` trait.
-struct F64;
+pub struct F64;
 
 impl ScanBackend for F64 {
     fn name(&self) -> &'static str {
@@ -360,7 +362,7 @@ conformance_with_gradients!(cpu_avx2, CpuBackend::with_level(Level::Avx2));
 conformance_with_gradients!(cpu_avx512, CpuBackend::with_level(Level::Avx512));
 conformance_with_gradients!(cpu_neon, CpuBackend::with_level(Level::Neon));
 #[cfg(feature = "cuda")]
-conformance_with_gradients!(cuda, ipnet_kernel::cuda::CudaBackend::new(0));
+conformance_with_gradients!(cuda, CudaBackend::new(0));
 
 /// All instruction sets, any thread count: the same bits forward, and the same gradients.
 #[test]
@@ -380,50 +382,6 @@ fn every_level_and_thread_count_gives_the_same_bits() {
                 let what = format!("{name}, {}, {threads} threads", level.name());
                 assert!(found.out == expected.0.out && found.heat == expected.0.heat, "{what}: forward");
                 assert!(grads == expected.1, "{what}: gradients");
-            }
-        }
-    }
-}
-
-/// LIF neurons on the GPU: the spikes of the CPU, and its gradients to rounding.
-#[cfg(feature = "cuda")]
-mod cuda_lif {
-    use super::normal;
-    use ipnet_kernel::cuda::CudaBackend;
-    use ipnet_kernel::{AlifConfig, CpuBackend, LifConfig, Reset, ScanShape};
-
-    #[test]
-    fn cuda_lif_agrees_with_the_processor() {
-        let gpu = match CudaBackend::new(0) {
-            Ok(gpu) => gpu,
-            Err(why) => {
-                assert!(std::env::var_os("IPNET_NEEDS_CUDA").is_none(), "{why}");
-                println!("skipped: {why}");
-                return;
-            }
-        };
-        for inner in [4, 11] {
-            let shape = ScanShape { steps: 40, batch: 2, channels: 3, inner };
-            let (x, g) = (normal("lif", shape.elements()), normal("g", shape.elements()));
-            let decay = [0.9, 0.8, 0.5];
-            for (reset, adaptation_strength) in
-                [(Reset::Zero, 0.0), (Reset::Subtract, 0.7), (Reset::None, 0.0)]
-            {
-                let lif = LifConfig { reset, ..LifConfig::default() };
-                let config = AlifConfig { lif, adaptation_decay: 0.9, adaptation_strength };
-                let mut outs = [(); 2].map(|()| vec![0.0; shape.elements()]);
-                let mut grads = [(); 2].map(|()| (vec![0.0; shape.elements()], [0.0; 3]));
-                let cpu = CpuBackend::default();
-                cpu.lif(shape, &config, &x, &decay, &mut outs[0]).unwrap();
-                gpu.lif(shape, &config, &x, &decay, &mut outs[1]).unwrap();
-                assert!(outs[0].contains(&1.0) && outs[0] == outs[1], "{config:?}");
-                let [(dx, dd), (gpu_dx, gpu_dd)] = &mut grads;
-                cpu.lif_gradient(shape, &config, &x, &decay, &g, dx, dd).unwrap();
-                gpu.lif_gradient(shape, &config, &x, &decay, &g, gpu_dx, gpu_dd).unwrap();
-                let pairs = dx.iter().zip(&*gpu_dx).chain(dd.iter().zip(&*gpu_dd));
-                for (a, b) in pairs {
-                    assert!((a - b).abs() <= 1e-5 * a.abs().max(1.0), "{config:?}: {a}, on the GPU {b}");
-                }
             }
         }
     }

@@ -3,6 +3,8 @@
 mod cases;
 mod composed;
 mod conformance;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod gradients;
 mod lif;
 #[cfg(feature = "cuda")]

@@ -25,6 +25,7 @@ use candle_core::Tensor;
 use rayon::prelude::*;
 
 use crate::autograd::{operand, record2, record3, view};
+use crate::composed;
 use crate::error::{Error, Result};
 use crate::parallel;
 
@@ -134,7 +135,7 @@ impl Geometry {
 ///
 /// # Errors
 /// Shapes that do not fit together, an empty operand, a kernel larger than the padded input, stride 0, a tensor
-/// that is not f32 on the CPU.
+/// that is not f32.
 pub fn conv2d(
     x: &Tensor,
     w: &Tensor,
@@ -143,6 +144,9 @@ pub fn conv2d(
     padding: usize,
 ) -> Result<Tensor> {
     let g = Geometry::new(x, w, bias, stride, padding)?;
+    if composed::takes(OP, x)? {
+        return composed::conv2d(&g, x, w, bias);
+    }
     let (x, w) = (operand(OP, x)?, operand(OP, w)?);
     let mut shape = x.dims().to_vec();
     let rank = shape.len();

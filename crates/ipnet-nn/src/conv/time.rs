@@ -12,6 +12,7 @@ use super::backward_bias;
 #[cfg(target_arch = "x86_64")]
 use super::winograd::OverTime;
 use crate::autograd::{operand, record2, record3, view};
+use crate::composed;
 use crate::error::{Error, Result};
 use crate::matmul::{Mat, matmul};
 use crate::parallel;
@@ -55,7 +56,7 @@ impl Extent {
 /// `x [T, B, C, ..]` with `w [O, C, k]`, `k` odd, and an optional `bias [O]`: `[T, B, O, ..]`.
 ///
 /// # Errors
-/// Shapes that do not fit together, an even kernel, an empty operand, a tensor that is not f32 on the CPU.
+/// Shapes that do not fit together, an even kernel, an empty operand, a tensor that is not f32.
 pub fn conv_time(x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let &[steps, batch, c_in, ..] = x.dims() else {
         return Err(Error::shape(OP, "x [T, B, C, ..]", x.shape()));
@@ -69,6 +70,9 @@ pub fn conv_time(x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Result<Tensor
     };
     if let Some(bias) = bias.filter(|bias| bias.dims() != [c_out]) {
         return Err(Error::shape(OP, format!("bias [{c_out}]"), bias.shape()));
+    }
+    if composed::takes(OP, x)? {
+        return composed::conv_time(x, w, bias);
     }
     let e = Extent { steps, batch, c_in, c_out, k, space: x.dims()[3..].iter().product() };
     let mut shape = x.dims().to_vec();

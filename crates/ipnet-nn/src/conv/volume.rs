@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use super::conv2d;
 use crate::autograd::{operand, record1, view};
+use crate::composed;
 use crate::error::{Error, Result};
 
 const OP: &str = "conv3d";
@@ -50,6 +51,9 @@ fn stack_frames(x: &Tensor, kt: usize) -> Result<Tensor> {
     };
     if x.elem_count() == 0 {
         return Err(Error::shape(OP, "an x with at least one element", x.shape()));
+    }
+    if composed::takes(OP, x)? {
+        return composed::stack_frames(x, kt);
     }
     let sample = c_in * h * w;
     let x = operand(OP, x)?;

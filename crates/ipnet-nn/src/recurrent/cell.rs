@@ -9,6 +9,10 @@
 //! Design decision: a cell sees slices only, whatever made its projections; so a dense layer and a convolution
 //! share the same three cells.
 
+use crate::composed;
+use crate::error::Result;
+use candle_core::Tensor;
+
 fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + (-x).exp())
 }
@@ -42,6 +46,8 @@ pub(crate) trait Cell: Send + Sync + 'static {
     const SAVED: usize;
     fn forward(units: usize, row: Forward<'_>);
     fn backward(units: usize, row: Backward<'_>);
+    /// The scan where the tensors are not on the CPU.
+    fn composed(xproj: &Tensor, w_hh: &Tensor, b_hh: Option<&Tensor>) -> Result<Tensor>;
 }
 
 /// `N` neighbouring parts of `units` numbers each.
@@ -70,6 +76,10 @@ impl Cell for Rnn {
             row.dr[j] = d;
             row.dh[j] = 0.0;
         }
+    }
+
+    fn composed(xproj: &Tensor, w_hh: &Tensor, b_hh: Option<&Tensor>) -> Result<Tensor> {
+        composed::rnn_scan(xproj, w_hh, b_hh)
     }
 }
 
@@ -107,6 +117,10 @@ impl Cell for Gru {
             }
             row.dh[j] = dh * z[j];
         }
+    }
+
+    fn composed(xproj: &Tensor, w_hh: &Tensor, b_hh: Option<&Tensor>) -> Result<Tensor> {
+        composed::gru_scan(xproj, w_hh, b_hh)
     }
 }
 
@@ -151,5 +165,9 @@ impl Cell for Lstm {
             row.dc[j] = dc * f[j];
             row.dh[j] = 0.0;
         }
+    }
+
+    fn composed(xproj: &Tensor, w_hh: &Tensor, b_hh: Option<&Tensor>) -> Result<Tensor> {
+        composed::lstm_scan(xproj, w_hh, b_hh)
     }
 }

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::cell::{Backward, Cell, Forward, Lstm};
 use crate::autograd::{operand, record2, view};
+use crate::composed;
 use crate::conv::{self, Geometry};
 use crate::error::{Error, Result};
 
@@ -17,7 +18,7 @@ const OP: &str = "conv_lstm_scan";
 /// `h [T, B, C, H, W]`, from a zero state.
 ///
 /// # Errors
-/// Shapes that do not fit together, an even kernel, an empty operand, a tensor that is not f32 on the CPU.
+/// Shapes that do not fit together, an even kernel, an empty operand, a tensor that is not f32.
 pub fn conv_lstm_scan(xconv: &Tensor, w_hh: &Tensor) -> Result<Tensor> {
     let &[steps, batch, width, height, columns] = xconv.dims() else {
         return Err(Error::shape(OP, "xconv [T, B, 4C, H, W]", xconv.shape()));
@@ -31,6 +32,9 @@ pub fn conv_lstm_scan(xconv: &Tensor, w_hh: &Tensor) -> Result<Tensor> {
         _ => return Err(Error::shape(OP, format!("w_hh [{width}, {channels}, k, k], k odd"), w_hh.shape())),
     };
     let g = Geometry::same(batch, channels, width, height, columns, k);
+    if composed::takes(OP, xconv)? {
+        return composed::conv_lstm_scan(&g, xconv, w_hh);
+    }
     let (xconv, w_hh) = (operand(OP, xconv)?, operand(OP, w_hh)?);
     let (h, saved) = forward(&g, steps, view(OP, &xconv)?.slice()?, view(OP, &w_hh)?.slice()?);
     let shape = (steps, batch, channels, height, columns);

@@ -15,6 +15,7 @@ use candle_core::Tensor;
 use rayon::prelude::*;
 
 use crate::autograd::{operand, record2, record3, view};
+use crate::composed;
 use crate::error::{Error, Result};
 use crate::matmul::{Mat, matmul, part_rows};
 use cell::{Backward, Cell, Forward, Gru, Lstm, Rnn};
@@ -25,7 +26,7 @@ pub use conv_lstm::conv_lstm_scan;
 /// `h [T, B, H]`.
 ///
 /// # Errors
-/// Shapes that do not fit together, an empty operand, a tensor that is not f32 on the CPU.
+/// Shapes that do not fit together, an empty operand, a tensor that is not f32.
 pub fn lstm_scan(xproj: &Tensor, w_hh: &Tensor, b_hh: Option<&Tensor>) -> Result<Tensor> {
     scan::<Lstm>(xproj, w_hh, b_hh)
 }
@@ -90,6 +91,9 @@ fn scan<C: Cell>(xproj: &Tensor, w_hh: &Tensor, b_hh: Option<&Tensor>) -> Result
     }
     if let Some(b_hh) = b_hh.filter(|b_hh| b_hh.dims() != [width]) {
         return Err(Error::shape(C::NAME, format!("b_hh [{width}]"), b_hh.shape()));
+    }
+    if composed::takes(C::NAME, xproj)? {
+        return C::composed(xproj, w_hh, b_hh);
     }
     let rows = batch.div_ceil(8).max(4);
     let extent = Extent { steps, batch, units, gates: C::GATES, rows };

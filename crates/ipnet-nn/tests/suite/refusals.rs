@@ -34,7 +34,7 @@ fn convolutions_that_do_not_fit() {
 #[test]
 fn other_types_of_tensor() {
     let x = Tensor::zeros((2, 2), DType::F64, &Device::Cpu).unwrap();
-    assert_eq!(message(relu(&x)), "relu: expected an f32 tensor on the CPU, found F64 on Cpu");
+    assert_eq!(message(relu(&x)), "relu: expected f32 tensors, all on one device, found F64 on Cpu");
 }
 
 #[test]

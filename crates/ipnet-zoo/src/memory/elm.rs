@@ -15,7 +15,7 @@
 use crate::Error;
 use crate::counts::{LayerCounts, Role};
 use crate::params::Parameters;
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
 const SYNAPSE_TAU_STEPS: f64 = 5.0;
 const SYNAPSE_WEIGHT: f64 = 0.5;
@@ -58,7 +58,7 @@ impl Elm {
         let decays: Vec<f64> = time_constants(units, steps).iter().map(|tau| (-1.0 / tau).exp()).collect();
         let tensor = |values: Vec<f32>| {
             let len = values.len();
-            Tensor::from_vec(values, len, &Device::Cpu)
+            Tensor::from_vec(values, len, params.device())
         };
         let k_s = (-1.0 / SYNAPSE_TAU_STEPS).exp() as f32;
         Ok(Self {
@@ -135,6 +135,7 @@ fn time_constants(units: usize, steps: usize) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::Device;
 
     /// The three equations, step by step in f64.
     #[test]

@@ -16,7 +16,7 @@ use super::{FeatureShape, INITIAL_DECAY};
 use crate::counts::{LayerCounts, Role};
 use crate::params::Parameters;
 use crate::{Error, Memory};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use ipnet_kernel::{AlifConfig, LifConfig, alif_scan, lif_scan};
 
 /// Steps after which an adapted threshold has lost 63 % of its rise.
@@ -56,7 +56,8 @@ impl Spiking {
         let initial_gain = if memory == Memory::Plif { INITIAL_TAU } else { 1.0 };
         let gain = params.constant(&format!("{name}.gain"), &[channels], initial_gain)?;
         let bias = params.constant(&format!("{name}.bias"), &[channels], 0.0)?;
-        let decay = || Tensor::from_vec(vec![INITIAL_DECAY as f32; channels], channels, &Device::Cpu);
+        let device = params.device().clone();
+        let decay = || Tensor::from_vec(vec![INITIAL_DECAY as f32; channels], channels, &device);
         let kind = match memory {
             Memory::Plif => {
                 Kind::Plif(params.constant(&format!("{name}.w"), &[1], -(INITIAL_TAU - 1.0).ln())?)

@@ -33,8 +33,11 @@ fn cuda() -> Cuda {
 
 #[cfg(not(feature = "cuda"))]
 fn cuda() -> Cuda {
-    let what = "this program was built without it (cargo build --features cuda)";
-    Cuda { available: false, what: what.into() }
+    let what = match ipnet_kernel::cuda_device() {
+        Ok(_) => "present, but this program does not train on it".into(),
+        Err(error) => error.to_string(),
+    };
+    Cuda { available: false, what }
 }
 
 impl Doctor {
@@ -54,7 +57,7 @@ impl Doctor {
                 "threads": threads,
                 "cpu": levels,
                 "default": best.name(),
-                "cuda": {"available": cuda.available, "what": cuda.what},
+                "cuda": {"compiled_in": cfg!(feature = "cuda"), "available": cuda.available, "what": cuda.what},
             });
             println!("{findings:#}");
             return Ok(ExitCode::SUCCESS);
@@ -70,6 +73,8 @@ impl Doctor {
         }
         let state = if cuda.available { "yes" } else { "no" };
         println!("cuda         {state}: {}", cuda.what);
+        let compiled = if cfg!(feature = "cuda") { "compiled in" } else { "not compiled in" };
+        println!("training     on the CPU; on CUDA (--backend cuda): {compiled}");
         Ok(ExitCode::SUCCESS)
     }
 }

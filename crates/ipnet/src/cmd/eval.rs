@@ -26,6 +26,9 @@ pub struct Eval {
     /// Put another device set in the place of the one trained with: a preset's name or a TOML file
     #[arg(long, value_name = "SET")]
     device: Option<String>,
+    /// What computes the networks; one that this program or machine does not have is an error, never replaced
+    #[arg(long, value_enum, default_value_t = super::BackendName::Cpu)]
+    backend: super::BackendName,
     /// Folder of real recordings: nmnist/Train/<digit>/*.bin, dvs_gesture/*.aedat, ddd20/<day>/*.hdf5
     /// [default: $IPNET_DATA, else none]
     #[arg(long, value_name = "DIR")]
@@ -59,6 +62,7 @@ impl Eval {
         let data = DataFolder::from_argument(self.data.as_deref())?;
         let request = EvalRequest {
             data: data.as_ref(),
+            backend: self.backend.into(),
             device: self.device.as_deref(),
             split: match self.split {
                 SplitName::Train => Split::Train,

@@ -14,6 +14,8 @@ pub mod train;
 pub mod verify;
 
 use crate::Command;
+use clap::ValueEnum;
+use ipnet_bench::Backend;
 use ipnet_bench::table::Table;
 use ipnet_events::PartialFile;
 use std::ops::RangeInclusive;
@@ -35,6 +37,24 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Synth(command) => synth::run(command),
         Command::Train(command) => command.run(),
         Command::Verify(command) => command.run(),
+    }
+}
+
+/// `--backend` on the command line.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum BackendName {
+    /// The processor: the same bits on any number of threads
+    Cpu,
+    /// An NVIDIA GPU, where the program was built with `--features cuda`: equal bits are not promised
+    Cuda,
+}
+
+impl From<BackendName> for Backend {
+    fn from(name: BackendName) -> Self {
+        match name {
+            BackendName::Cpu => Self::Cpu,
+            BackendName::Cuda => Self::Cuda,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use ipnet_bench::Backend;
 use ipnet_bench::reproduce::{Plan, Tier, default_out, reproduce};
 use ipnet_bench::task::DataFolder;
 use ipnet_device::DeviceSet;
@@ -28,10 +29,13 @@ pub struct Reproduce {
     /// Number of seeds each network is trained from [default: 2 in the quick tier, 3 in the standard one, 5 in the full one]
     #[arg(long, value_name = "N", value_parser = super::whole(1..=super::MOST))]
     seeds: Option<usize>,
-    /// Networks trained side by side, one thread each; no result depends on it [default: number of cores]
+    /// What trains the networks; one that this program or machine does not have is an error, never replaced
+    #[arg(long, value_enum, default_value_t = super::BackendName::Cpu)]
+    backend: super::BackendName,
+    /// Networks trained side by side, one thread each; no result on the CPU depends on it [default: number of cores]
     #[arg(long, value_name = "N", value_parser = super::whole(1..=super::MOST))]
     threads: Option<usize>,
-    /// Folder of the run [default: results/reproduce-<tier>-<device>-<N>seeds]
+    /// Folder of the run [default: results/reproduce-<tier>-<device>-<N>seeds, with -cuda behind it on that backend]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Train nothing: make tables, figures and report of the networks that are finished so far
@@ -64,9 +68,12 @@ impl Reproduce {
         let seeds = self.seeds.unwrap_or(tier.seeds());
         let data = DataFolder::from_argument(self.data.as_deref())?;
         let device = DeviceSet::load(&self.device)?;
-        let out = self.out.unwrap_or_else(|| default_out(Path::new("results"), tier, &device, seeds));
-        let mut command =
+        let backend = Backend::from(self.backend);
+        let of_its_own = || default_out(Path::new("results"), tier, &device, seeds, backend);
+        let out = self.out.unwrap_or_else(of_its_own);
+        let command =
             format!("ipnet reproduce --tier {} --device {} --seeds {}", tier.name(), self.device, seeds);
+        let mut command = backend.behind(&command, " --backend ");
         if data.is_some() {
             // Where the recordings lie is this machine's own affair.
             command += " --data DIR";
@@ -78,6 +85,7 @@ impl Reproduce {
             seeds,
             out,
             threads: super::threads(self.threads),
+            backend,
             so_far: self.so_far,
             command,
         };

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
+use ipnet_bench::Backend;
 use ipnet_bench::study::{Effort, Sweep as Plan, SweepRun, run_sweep, sweep_tables};
 use ipnet_bench::task::DataFolder;
 use std::path::PathBuf;
@@ -21,10 +22,13 @@ pub struct Sweep {
     /// [default: $IPNET_DATA, else none]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Networks trained side by side, one thread each; no result depends on it [default: number of cores]
+    /// What computes the networks; one that this program or machine does not have is an error, never replaced
+    #[arg(long, value_enum, default_value_t = super::BackendName::Cpu)]
+    backend: super::BackendName,
+    /// Networks trained side by side, one thread each; no result on the CPU depends on it [default: number of cores]
     #[arg(long, value_name = "N", value_parser = super::whole(1..=super::MOST))]
     threads: Option<usize>,
-    /// Folder of the run [default: results/sweep-<name of the file>]
+    /// Folder of the run [default: results/sweep-<name of the file>, with -cuda behind it on that backend]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Write TensorBoard event files below this folder, one run per job
@@ -58,7 +62,9 @@ impl Sweep {
     pub fn run(self) -> Result<ExitCode> {
         let sweep = Plan::read(&self.file)?;
         let name = self.file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let out = self.out.unwrap_or_else(|| PathBuf::from(format!("results/sweep-{name}")));
+        let backend = Backend::from(self.backend);
+        let of_its_own = || backend.behind(&format!("results/sweep-{name}"), "-").into();
+        let out = self.out.unwrap_or_else(of_its_own);
         let table = if self.table {
             let [networks, jobs] = sweep_tables(&sweep, &out)?;
             if self.jobs { jobs } else { networks }
@@ -67,8 +73,12 @@ impl Sweep {
                 sweep,
                 data: DataFolder::from_argument(self.data.as_deref())?,
                 out: out.clone(),
-                effort: Effort { threads: super::threads(self.threads), tensorboard: self.tensorboard },
-                command: format!("ipnet sweep {name}.toml"),
+                effort: Effort {
+                    threads: super::threads(self.threads),
+                    backend,
+                    tensorboard: self.tensorboard,
+                },
+                command: backend.behind(&format!("ipnet sweep {name}.toml"), " --backend "),
             };
             run_sweep(&plan)?
         };

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use ipnet_bench::Backend;
 use ipnet_bench::run::hash_bytes;
 use ipnet_bench::study::{Effort, JobDevice, Training, train_networks};
 use ipnet_bench::task::{DataFolder, TaskName};
@@ -34,7 +35,10 @@ pub struct Train {
     /// Number of seeds each network is trained from
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = super::whole(1..=super::MOST))]
     seeds: usize,
-    /// Networks trained side by side, one thread each; no result depends on it [default: number of cores]
+    /// What computes the networks; one that this program or machine does not have is an error, never replaced
+    #[arg(long, value_enum, default_value_t = super::BackendName::Cpu)]
+    backend: super::BackendName,
+    /// Networks trained side by side, one thread each; no result on the CPU depends on it [default: number of cores]
     #[arg(long, value_name = "N", value_parser = super::whole(1..=super::MOST))]
     threads: Option<usize>,
     /// Folder of the run [default: results/train-<task>-<hash of the command's networks, device set, seeds and training>]
@@ -186,6 +190,8 @@ impl Train {
             config.epochs,
             self.config.flags(&config)
         );
+        let backend = Backend::from(self.backend);
+        let command = backend.behind(&command, " --backend ");
         let of_its_own =
             || format!("results/train-{}-{}", task.name(), &hash_bytes(command.as_bytes())[..8]).into();
         let training = Training {
@@ -196,7 +202,7 @@ impl Train {
             seeds: self.seeds,
             config,
             out: self.out.unwrap_or_else(of_its_own),
-            effort: Effort { threads: super::threads(self.threads), tensorboard: self.tensorboard },
+            effort: Effort { threads: super::threads(self.threads), backend, tensorboard: self.tensorboard },
             command,
         };
         let table = train_networks(&training)?;

@@ -4,7 +4,7 @@ use super::Condition;
 use super::altered::Altered;
 use crate::run::{RunDir, hash_bytes};
 use crate::study::tables::mean_sd_cells;
-use crate::study::{Job, in_parallel, label, percent};
+use crate::study::{Effort, Job, in_parallel, label, percent};
 use crate::table::Table;
 use crate::task::Task;
 use crate::train::{Checkpoint, evaluate};
@@ -58,9 +58,10 @@ pub fn test_conditions(
     run: &RunDir,
     jobs: &[Job<'_>],
     conditions: &[Condition],
-    threads: usize,
+    effort: &Effort,
 ) -> Result<Vec<ConditionRow>> {
-    let tested = in_parallel(threads, jobs.len(), |index| test_job(run, &jobs[index], conditions))?;
+    let test = |index: usize| test_job(run, &jobs[index], conditions, effort);
+    let tested = in_parallel(effort.threads, jobs.len(), test)?;
     let mut rows: Vec<ConditionRow> = Vec::new();
     for (job, scores) in jobs.iter().zip(tested) {
         for (condition, score) in scores {
@@ -96,7 +97,12 @@ fn applies(condition: Condition, job: &Job<'_>) -> bool {
 }
 
 /// The conditions that apply to a job, each with its score.
-fn test_job(run: &RunDir, job: &Job<'_>, conditions: &[Condition]) -> Result<Vec<(Condition, f64)>> {
+fn test_job(
+    run: &RunDir,
+    job: &Job<'_>,
+    conditions: &[Condition],
+    effort: &Effort,
+) -> Result<Vec<(Condition, f64)>> {
     let id = job.id();
     let applying: Vec<Condition> =
         conditions.iter().copied().filter(|condition| applies(*condition, job)).collect();
@@ -115,13 +121,12 @@ fn test_job(run: &RunDir, job: &Job<'_>, conditions: &[Condition]) -> Result<Vec
     }
     let checkpoint = Checkpoint::load(&path)?;
     checkpoint.expect_identity(&path, &trained)?;
-    let mut scores = Vec::new();
+    let (on, mut scores) = (effort.backend.device()?, Vec::new());
     for &condition in &applying {
         let task = Altered { task: job.task, condition };
         let law = Arc::new(condition.law(&job.device.law));
-        let net =
-            Network::new(&condition.spec(job.spec), task.input(), task.outputs(), Some(&law), job.seed)?
-                .read(task.readout());
+        let (spec, input, outputs) = (condition.spec(job.spec), task.input(), task.outputs());
+        let net = Network::on(&on, &spec, input, outputs, Some(&law), job.seed)?.read(task.readout());
         net.parameters().restore(&checkpoint.chosen())?;
         let test = &task.splits().test;
         let found = evaluate(&task, &net, test, job.config.batch, job.seed)?;
