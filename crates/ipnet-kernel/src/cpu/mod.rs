@@ -20,6 +20,8 @@ mod neon;
 pub(crate) use lif::Neuron as LifNeuron;
 pub use run::CpuBackend;
 pub(crate) use run::{Element, LifGrad, LifInput, ThermalInput, ThermalOutput};
+#[cfg(feature = "cuda")]
+pub(crate) use thermal::is_plain;
 
 /// An instruction set the kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

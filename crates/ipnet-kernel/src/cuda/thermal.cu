@@ -3,7 +3,8 @@
 // A thread owns VEC neighbouring neurons through all of time: state in registers, one vector load and one vector
 // store a step. It rounds as the CPU's lanes do (common.cu) and draws the same spikes.
 //
-// Set by the host: POLES (1..3), KIND (0: b = 1, 1: b = 2, 2: any b, 3: table), SAMPLED, SPREAD, RESET (0 or 1),
+// Set by the host: POLES (1..3), KIND (0: b = 1, 1: b = 2, 2: any b, 3: table, 4: b = 1, constant barrier, linear V_c, no
+// own heat), SAMPLED, SPREAD, RESET (0 or 1),
 // VEC (1 or 4), BF16 (0 or 1: how x, out and their gradients are stored), SEGMENT (steps between checkpoints).
 
 struct Scan {
@@ -198,6 +199,21 @@ __device__ inline void general_power(float f, float exponent, float* fb, float* 
 __device__ inline void rate(const Scan& s, const float* table, float u, float rise, float scale, float* value, bool slopes) {
 #if KIND == 3
     look_up(s, table, u, rise, value);
+#elif KIND == 4
+    float v = fmaf(s.v_critical[1], rise, s.v_critical[0]);
+    float d = fmaf(rise, s.inv_t_amb, 1.0f);
+    float m = max_with(0.0f, v - u), a = s.barrier[0] * scale;
+    if (!slopes) {
+        value[0] = fmaf(-m, a / (d * v), s.log_attempts);
+        return;
+    }
+    float inverse = 1.0f / (d * v), k = a * inverse, v1 = s.v_critical[1];
+    float open = 0.0f < m ? k : 0.0f;
+    float curvature = s.inv_t_amb * v1;
+    float product_slope = fmaf(curvature + curvature, rise, fmaf(s.inv_t_amb, s.v_critical[0], v1));
+    value[0] = fmaf(-m, k, s.log_attempts);
+    value[1] = open;
+    value[2] = fmaf(m * k, product_slope * inverse, -(open * v1));
 #else
     float a = fmaf(fmaf(s.barrier[2], rise, s.barrier[1]), rise, s.barrier[0]) * scale;
     float v = fmaf(fmaf(s.v_critical[2], rise, s.v_critical[1]), rise, s.v_critical[0]);

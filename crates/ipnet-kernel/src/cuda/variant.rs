@@ -1,5 +1,6 @@
 //! Which kernel a scan needs, its compilation, and its argument.
 
+use crate::cpu::is_plain;
 use crate::{Error, Result, ThermalScan};
 use cudarc::driver::DeviceRepr;
 use cudarc::nvrtc::{CompileOptions, Ptx, compile_ptx_with_opts};
@@ -30,6 +31,7 @@ impl Variant {
         let spread = &law.spread;
         let kind = match &law.switching {
             Switching::Table(_) => 3,
+            Switching::Arrhenius(a) if is_plain(law, a) => 4,
             Switching::Arrhenius(a) if a.exponent == 1.0 => 0,
             Switching::Arrhenius(a) if a.exponent == 2.0 => 1,
             Switching::Arrhenius(_) => 2,
@@ -71,7 +73,7 @@ impl Variant {
 pub fn every_variant() -> Vec<Variant> {
     let mut variants = Vec::new();
     for poles in 1..=MAX_POLES {
-        for kind in 0..4 {
+        for kind in 0..5 {
             for flags in 0..32_u32 {
                 let flag = |bit: u32| flags >> bit & 1 == 1;
                 variants.push(Variant {

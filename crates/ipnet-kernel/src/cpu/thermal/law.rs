@@ -100,7 +100,7 @@ impl<E: Real> Kind<E> {
                     exponent: e(a.exponent),
                 };
                 match a.exponent {
-                    1.0 if is_plain(law, a) => Self::Plain(formula),
+                    _ if is_plain(law, a) => Self::Plain(formula),
                     1.0 => Self::Linear(formula),
                     2.0 => Self::Square(formula),
                     _ => Self::Power(formula),
@@ -112,10 +112,11 @@ impl<E: Real> Kind<E> {
 
 /// Whether [`Plain`] is the law: constant barrier, linear critical voltage, no self-heating, and `w`, which lies between
 /// those of no barrier and of the highest, within [`W_RANGE`].
-fn is_plain(law: &StepLaw, a: &ipnet_device::Arrhenius) -> bool {
+pub(crate) fn is_plain(law: &StepLaw, a: &ipnet_device::Arrhenius) -> bool {
     let attempts = a.log_attempts * LOG2_E + LOG2_E.log2();
     let highest = a.barrier[0] * LOG2_E * (1.0 + SPREAD_LIMIT * law.spread.barrier_d2d);
-    a.barrier[1..] == [0.0, 0.0]
+    a.exponent == 1.0
+        && a.barrier[1..] == [0.0, 0.0]
         && a.v_critical[2] == 0.0
         && law.self_heat_k_per_v2 == 0.0
         && a.barrier[0] > 0.0
