@@ -62,6 +62,9 @@ impl<E: Real> Neuron<E> {
     }
 }
 
+/// The most neurons in a block.
+const WIDTH: usize = 1024;
+
 /// `(m, o, s)` of one step.
 #[inline(always)]
 fn fire<S: Simd>(
@@ -91,6 +94,8 @@ struct Step<'a, E, const ADAPTIVE: bool> {
     next: &'a mut [E],
     out: &'a mut [MaybeUninit<E>],
     past_cache: bool,
+    /// Rows that are read soon; each empty, or as long as `x`.
+    ahead: [&'a [E]; 2],
 }
 
 impl<E: Real, const ADAPTIVE: bool> Job<E> for Step<'_, E, ADAPTIVE> {
@@ -125,10 +130,19 @@ impl<E: Real, const ADAPTIVE: bool> Step<'_, E, ADAPTIVE> {
         let [v] = rows::<E, 1>(self.state, width).map(|row| &S::chunks(&row[range.clone()])[..n]);
         let (next_v, next_a) = self.next.split_at_mut(width);
         let next_v = &mut S::chunks_mut(&mut next_v[range.clone()])[..n];
+        let [soon, later] = self.ahead;
+        let soon = S::chunks(&soon[if soon.is_empty() { 0..0 } else { range.clone() }]);
+        let later = S::chunks(&later[if later.is_empty() { 0..0 } else { range.clone() }]);
         let adaptive = if ADAPTIVE { range } else { 0..0 };
         let a = S::chunks(&self.state[width..][adaptive.clone()]);
         let next_a = S::chunks_mut(&mut next_a[adaptive]);
         for i in 0..n {
+            if let Some(chunk) = soon.get(i) {
+                simd.prefetch(chunk);
+            }
+            if let Some(chunk) = later.get(i) {
+                simd.prefetch(chunk);
+            }
             let old_a = if ADAPTIVE { Some(simd.load(&a[i])) } else { None };
             let (m, _, s) =
                 fire(simd, neuron, simd.load(&decay[i]), simd.load(&x[i]), simd.load(&v[i]), old_a);
@@ -265,19 +279,25 @@ fn step<S: Simd>(
     next: &mut [S::E],
     out: &mut [MaybeUninit<S::E>],
     past_cache: bool,
+    ahead: [&[S::E]; 2],
 ) {
     if neuron.states == 2 {
-        simd.vectorize(Step::<S::E, true> { neuron, decay, x, state, next, out, past_cache });
+        simd.vectorize(Step::<S::E, true> { neuron, decay, x, state, next, out, past_cache, ahead });
     } else {
-        simd.vectorize(Step::<S::E, false> { neuron, decay, x, state, next, out, past_cache });
+        simd.vectorize(Step::<S::E, false> { neuron, decay, x, state, next, out, past_cache, ahead });
     }
+}
+
+/// `width` elements of `matrix` from `start` on, or none where it ends before.
+fn row_ahead<E>(matrix: &[E], start: usize, width: usize) -> &[E] {
+    matrix.get(start..start + width).unwrap_or(&[])
 }
 
 impl<E: Real> AtLevel<E> for LifForward<'_, E> {
     fn with<S: Simd<E = E> + Sync>(self, simd: S) {
         let (shape, states) = (self.shape, self.neuron.states);
         let (neurons, past_cache) = (shape.neurons(), past_cache::<E>(shape));
-        for_blocks(neurons, 1024, shape.steps, |columns| {
+        for_blocks(neurons, WIDTH, shape.steps, |columns| {
             let width = columns.len();
             with_scratch((1 + 2 * states) * width, |scratch| {
                 let mut scratch = Cutter(scratch);
@@ -289,7 +309,11 @@ impl<E: Real> AtLevel<E> for LifForward<'_, E> {
                     let x = &self.x[t * neurons..][columns.clone()];
                     // SAFETY: blocks are disjoint ranges of columns.
                     let out = unsafe { self.out.row(t, &columns) };
-                    step(simd, self.neuron, decay, x, now, next, out, past_cache);
+                    // After the last step comes the first of the next block.
+                    let last = t + 1 == shape.steps;
+                    let soon = if last { columns.end } else { (t + 1) * neurons + columns.start };
+                    let ahead = [row_ahead(self.x, soon, width), &[]];
+                    step(simd, self.neuron, decay, x, now, next, out, past_cache, ahead);
                     std::mem::swap(&mut now, &mut next);
                 }
                 simd.finish_streams();
@@ -327,7 +351,12 @@ impl<E: Real> LifBackward<'_, E> {
             }
             let mut advance = |t: usize, x: &mut [E], now: &[E], then: &mut [E]| {
                 x.copy_from_slice(&self.x[t * neurons..][columns.clone()]);
-                step(simd, self.neuron, decay, x, now, then, as_new(&mut *unwanted), false);
+                // The way back reads the gradient, the next block its own x.
+                let ahead = [
+                    &self.grad_out[t * neurons..][columns.clone()],
+                    row_ahead(self.x, t * neurons + columns.end, width),
+                ];
+                step(simd, self.neuron, decay, x, now, then, as_new(&mut *unwanted), false, ahead);
             };
             for segment in 1..segments {
                 let (done, next) = checkpoints.split_at_mut(segment * state);
@@ -421,7 +450,7 @@ impl<E: Real> AtLevel<E> for LifBackward<'_, E> {
         let shape = self.shape;
         let grad_decay = std::mem::take(&mut self.grad_decay);
         let bytes = self.segment * size_of::<E>() * (1 + self.neuron.states);
-        in_parts(shape, bytes, [grad_decay], |columns, [sums]| {
+        in_parts(shape, bytes, WIDTH, [grad_decay], |columns, [sums]| {
             // SAFETY: blocks are disjoint ranges of columns.
             unsafe { self.block(simd, columns, sums) };
         });

@@ -16,6 +16,8 @@ use std::ops::Range;
 
 /// Neurons in a block of the forward pass.
 const FORWARD_WIDTH: usize = 1024;
+/// The most neurons in a block of the backward pass: the rows of a step stay in the first-level cache.
+const BACKWARD_WIDTH: usize = 384;
 /// Bytes that a block of the backward pass keeps of a segment: half of a common second-level cache.
 const BACKWARD_BYTES: usize = 256 << 10;
 /// Steps between checkpoints of the heat.
@@ -375,9 +377,9 @@ struct BackwardWork<'a, 'b, 'c, E> {
     grad_gain_bias: Option<[&'c mut [E]; 2]>,
 }
 
-/// Block width of a backward pass that holds `bytes` a neuron: a multiple of 64 for which they stay in cache.
-fn backward_width(bytes: usize) -> usize {
-    (BACKWARD_BYTES / bytes.max(1)).clamp(64, 384) / 64 * 64
+/// Block width of a backward pass that holds `bytes` a neuron: a multiple of 64 for which they stay in cache, at most `most`.
+fn backward_width(bytes: usize, most: usize) -> usize {
+    (BACKWARD_BYTES / bytes.max(1)).clamp(64, most) / 64 * 64
 }
 
 /// Calls `block` for every block of neurons with the sums of its part, a `[C]` row for each of `totals`, and
@@ -385,10 +387,11 @@ fn backward_width(bytes: usize) -> usize {
 pub(crate) fn in_parts<E: Real, const K: usize>(
     shape: ScanShape,
     bytes: usize,
+    most: usize,
     totals: [&mut [E]; K],
     block: impl Fn(Range<usize>, [&mut [f64]; K]) + Sync,
 ) {
-    let (neurons, channels, width) = (shape.neurons(), shape.channels, backward_width(bytes));
+    let (neurons, channels, width) = (shape.neurons(), shape.channels, backward_width(bytes, most));
     let blocks = neurons.div_ceil(width);
     let part_blocks = blocks.div_ceil(SUM_PARTS).max(1);
     let parts = blocks.div_ceil(part_blocks);
@@ -423,10 +426,12 @@ impl<E: Real> AtLevel<E> for BackwardWork<'_, '_, '_, E> {
             });
         };
         match self.grad_gain_bias {
-            Some(totals) => in_parts(shape, bytes, totals, block),
-            None => for_blocks(shape.neurons(), backward_width(bytes), shape.steps, |columns| {
-                block(columns, [&mut [], &mut []]);
-            }),
+            Some(totals) => in_parts(shape, bytes, BACKWARD_WIDTH, totals, block),
+            None => {
+                for_blocks(shape.neurons(), backward_width(bytes, BACKWARD_WIDTH), shape.steps, |columns| {
+                    block(columns, [&mut [], &mut []]);
+                })
+            }
         }
     }
 }

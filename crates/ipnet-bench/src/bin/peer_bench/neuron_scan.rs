@@ -2,10 +2,11 @@
 //!
 //! `law` and `law-bern` are the step law with the constants of the kit's `ip_ops.py`, `lif` its LIF (hard reset,
 //! sigmoid surrogate). `copy` is the floor: it moves the bytes that no scan can do without, 8 a neuron-step forward
-//! and 12 more backward, as copies between buffers that are kept. Before READY, the first 4096 neurons are compared with a reference in `f64`.
+//! and 12 more backward, as copies between buffers that are kept. `engine` is what candle's autograd does with a gradient
+//! that an operation hands over. Before READY, the first 4096 neurons are compared with a reference in `f64`.
 
 use crate::{Prepared, Refused};
-use candle_core::{CpuStorage, CustomOp1, Device, Layout, Shape, Tensor, Var};
+use candle_core::{Device, Tensor, Var};
 use ipnet_device::{Arrhenius, HeatPole, Spread, StepLaw, Switching};
 use ipnet_kernel::{
     AlifConfig, CpuBackend, Firing, LifConfig, ReferenceBackend, ScanBackend, ScanConfig, ScanShape,
@@ -75,6 +76,7 @@ pub fn prepare(peer: &str, params: &Value) -> Result<Prepared, Refused> {
         "law-bern" => thermal(setting, Firing::Sampled)?,
         "lif" => lif(setting)?,
         "copy" => copy(setting),
+        "engine" => engine(setting)?,
         other => return Err(format!("no peer called {other}").into()),
     };
     let info = json!({"bytes": bytes, "check": check, "note": CpuBackend::default().name()});
@@ -132,7 +134,7 @@ fn thermal(setting: Setting, firing: Firing) -> Result<Work, Refused> {
     let (gain, bias) = (parameter(GAIN)?, parameter(BIAS)?);
     Ok((
         check,
-        through_candle([x, g], [steps, neurons], backward, move |x| thermal_scan(x, &gain, &bias, &config))?,
+        through_candle(x, [steps, neurons], backward, move |x| thermal_scan(x, &gain, &bias, &config))?,
     ))
 }
 
@@ -241,10 +243,7 @@ fn lif(setting: Setting) -> Result<Work, Refused> {
     }
     drop((out, dx, run));
     let decay = Tensor::new(&[LIF_DECAY], &Device::Cpu)?;
-    Ok((
-        check,
-        through_candle([x, g], [steps, neurons], backward, move |x| lif_scan(x, &decay, &config.lif))?,
-    ))
+    Ok((check, through_candle(x, [steps, neurons], backward, move |x| lif_scan(x, &decay, &config.lif))?))
 }
 
 /// The kit's LIF neuron by neuron in `f64`, with its gradient.
@@ -286,35 +285,38 @@ fn check_lif(
     Ok(json!({"neurons_unlike_reference": spikes_unlike, "max_rel_err_dx": grad_error}))
 }
 
-/// A loss of 0 whose gradient is `self.0`: seeds a backward pass with a known dL/dy.
-struct Seed(Tensor);
-
-impl CustomOp1 for Seed {
-    fn name(&self) -> &'static str {
-        "seed"
+/// What candle's autograd does with the gradient of `x` when an operation hands it over: it makes a tensor of zeros and adds.
+fn engine(setting: Setting) -> Result<Work, Refused> {
+    let Setting { steps, neurons, backward, x, g, .. } = setting;
+    if !backward {
+        return Err("engine is what comes after backward: mode fwdbwd".into());
     }
-    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        Ok((CpuStorage::F32(vec![0.0]), ().into()))
-    }
-    fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        Ok(Some(self.0.clone()))
-    }
+    let [x, g] = [x, g].map(|values| Tensor::from_vec(values, (steps, neurons), &Device::Cpu));
+    let (x, g) = (x?, g?);
+    let once = move || x.zeros_like()?.add(&g);
+    black_box(once()?);
+    Ok((
+        json!(null),
+        Box::new(move || match once() {
+            Ok(sum) => drop(black_box(sum)),
+            Err(error) => unreachable!("the same call succeeded before: {error}"),
+        }),
+    ))
 }
 
-/// A user's call: fresh tensors, candle's autograd.
+/// A user's call: fresh tensors, candle's autograd, from a dL/dy of ones.
 fn through_candle(
-    [x, g]: [Vec<f32>; 2],
+    x: Vec<f32>,
     dims: [usize; 2],
     backward: bool,
     op: impl Fn(&Tensor) -> ipnet_kernel::Result<Tensor> + 'static,
 ) -> Result<Box<dyn FnMut()>, Refused> {
     let x = Tensor::from_vec(x, &dims[..], &Device::Cpu)?;
-    let g = Tensor::from_vec(g, &dims[..], &Device::Cpu)?;
     let x = if backward { Var::from_tensor(&x)?.as_tensor().clone() } else { x };
     let once = move || -> Result<(), Refused> {
         let y = op(&x)?;
         if backward {
-            black_box(y.apply_op1(Seed(g.clone()))?.backward()?);
+            black_box(y.backward()?);
         }
         black_box(y);
         Ok(())
