@@ -16,8 +16,8 @@ use std::ops::Range;
 
 /// Neurons in a block of the forward pass.
 const FORWARD_WIDTH: usize = 1024;
-/// The most neurons in a block of the backward pass: the rows of a step stay in the first-level cache.
-const BACKWARD_WIDTH: usize = 384;
+/// The most neurons in a block of the backward pass.
+const BACKWARD_WIDTH: usize = 768;
 /// Bytes that a block of the backward pass keeps of a segment: half of a common second-level cache.
 const BACKWARD_BYTES: usize = 256 << 10;
 /// Steps between checkpoints of the heat.

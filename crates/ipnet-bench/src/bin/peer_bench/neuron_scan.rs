@@ -1,7 +1,7 @@
 //! `neuron_scan`: one layer over `[T, N]`, forward, or forward and dL/dx for a given dL/dout.
 //!
 //! `law` and `law-bern` are the step law with the constants of the kit's `ip_ops.py`, `lif` its LIF (hard reset,
-//! sigmoid surrogate). `copy` is the floor: it moves the bytes that no scan can do without, 8 a neuron-step forward
+//! sigmoid surrogate); `law-fresh` is the law into buffers that each call allocates, without candle. `copy` is the floor: it moves the bytes that no scan can do without, 8 a neuron-step forward
 //! and 12 more backward, as copies between buffers that are kept. `engine` is what candle's autograd does with a gradient
 //! that an operation hands over. Before READY, the first 4096 neurons are compared with a reference in `f64`.
 
@@ -72,8 +72,9 @@ pub fn prepare(peer: &str, params: &Value) -> Result<Prepared, Refused> {
     };
     let bytes = steps * neurons * if setting.backward { 20 } else { 8 };
     let (check, call) = match peer {
-        "law" => thermal(setting, Firing::Expected)?,
-        "law-bern" => thermal(setting, Firing::Sampled)?,
+        "law" => thermal(setting, Firing::Expected, false)?,
+        "law-fresh" => thermal(setting, Firing::Expected, true)?,
+        "law-bern" => thermal(setting, Firing::Sampled, false)?,
         "lif" => lif(setting)?,
         "copy" => copy(setting),
         "engine" => engine(setting)?,
@@ -94,7 +95,7 @@ fn largest_error(found: &[f64], expected: &[f64]) -> f64 {
     found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }
 
-fn thermal(setting: Setting, firing: Firing) -> Result<Work, Refused> {
+fn thermal(setting: Setting, firing: Firing, fresh: bool) -> Result<Work, Refused> {
     let Setting { steps, neurons, backward, warm, x, g } = setting;
     let config = ScanConfig { firing, seed: 1, ..ScanConfig::expected(Arc::new(law())) };
     let scan = ThermalScan::new(&config, ScanShape::flat(steps, neurons))?;
@@ -126,6 +127,10 @@ fn thermal(setting: Setting, firing: Firing) -> Result<Work, Refused> {
     };
     run(&mut out, &mut dx)?;
     let check = check_thermal(&config, steps, neurons, [&x, &g, &out], backward.then_some(&dx[..]))?;
+    if fresh {
+        let lens = [out.len(), dx.len()];
+        return Ok((check, into_fresh(run, lens)));
+    }
     if warm {
         return Ok((check, into_kept(run, out, dx)));
     }
@@ -145,6 +150,20 @@ fn into_kept(
     mut dx: Vec<f32>,
 ) -> Box<dyn FnMut()> {
     Box::new(move || {
+        if let Err(error) = run(&mut out, &mut dx) {
+            unreachable!("the same call succeeded before: {error}");
+        }
+        black_box((&out, &dx));
+    })
+}
+
+/// Calls of `run` into two buffers that each call allocates.
+fn into_fresh(
+    mut run: impl FnMut(&mut [f32], &mut [f32]) -> ipnet_kernel::Result<()> + 'static,
+    lens: [usize; 2],
+) -> Box<dyn FnMut()> {
+    Box::new(move || {
+        let [mut out, mut dx] = lens.map(|len| vec![0.0; len]);
         if let Err(error) = run(&mut out, &mut dx) {
             unreachable!("the same call succeeded before: {error}");
         }

@@ -4,9 +4,8 @@
 //! heats) with a few multiplications, so a block recomputes it, a segment of time at a time; from one segment to the next a
 //! checkpoint is enough.
 //!
-//! Design decision: a segment goes forward to its slopes and back to its gradients, row after row of a narrow block, inside
-//! one job for each direction: the rows of a step stay in the first-level cache, and no call is paid for by a short row.
-//! What is kept of a step lies row after row. Rows of `[T, N]` that lie a power of two apart fall on the same cache sets:
+//! Design decision: a segment goes forward to its slopes and back to its gradients inside one job for each direction, so
+//! that no row of a block pays for a call. What is kept of a step lies row after row in the second-level cache. Rows of `[T, N]` that lie a power of two apart fall on the same cache sets:
 //! read a second time where they lie they came from memory again (measured at T = 300, N = 16,384: 1.7 times the time).
 
 use super::adjoint::Adjoint;
