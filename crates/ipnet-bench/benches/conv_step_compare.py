@@ -1,11 +1,11 @@
 """The losses of ten training steps, in PyTorch and in `peer_bench`, from equal weights on equal input.
 
-    python conv_step_compare.py path/to/peer_bench [--batch 8] [--steps 16]
+    python conv_step_compare.py path/to/peer_bench [--batch 8] [--steps 16] [--seeds 1]
 
 needs torch. For each network of the kit's `conv_step` (ip, relu, lstm, r2plus1d, lif) it draws weights and
 input with PyTorch, writes them as safetensors, runs ten steps (forward, cross-entropy, backward, Adam with 1e-3) in `peer_bench`
 (32 bits), in PyTorch with 32 bits and in PyTorch with 64, and prints one JSON line with the three series and the largest
-differences. Exit code 1 if ours are more than 1e-4 from PyTorch's of 64 bits.
+differences; with more seeds than one, a line for each of them. Exit code 1 if ours are more than 1e-4 from PyTorch's of 64 bits.
 
 `ip` is the step law with the constants of the kit's `ip_ops.py` (GAIN .. HEAT), `lif` its LIF; both have the kit's threefold
 initial weights. A LIF neuron whose membrane comes within rounding of its threshold fires in one program and not in the other,
@@ -122,8 +122,8 @@ def train(net, x, y, peer, steps):
     return losses
 
 
-def compare(peer, program, T, B, side):
-    torch.manual_seed(0)
+def compare(peer, program, T, B, side, seed):
+    torch.manual_seed(seed)
     features = 64 * (side // 8) ** 2
     x, y = torch.poisson(torch.full((T, B, 2, side, side), 0.05)), torch.randint(0, 11, (B,))
     if peer in ("ip", "lif", "relu"):
@@ -147,7 +147,7 @@ def compare(peer, program, T, B, side):
     double = train(net.double(), x.double(), y, peer, len(ours))
     apart = lambda one, other: max(abs(a - b) for a, b in zip(one, other))
     worst = apart(ours, double)
-    print(json.dumps({"peer": peer, "T": T, "B": B, "side": side, "torch": torch.__version__, "ours_from_64_bits": worst,
+    print(json.dumps({"peer": peer, "seed": seed, "T": T, "B": B, "side": side, "torch": torch.__version__, "ours_from_64_bits": worst,
                       "ours_from_32_bits": apart(ours, single), "torch_32_from_64_bits": apart(single, double),
                       "ours": ours, "torch_32_bits": single, "torch_64_bits": double}), flush=True)
     return worst <= LIMIT
@@ -158,6 +158,8 @@ if __name__ == "__main__":
     arguments.add_argument("program")
     arguments.add_argument("--peers", default="ip,relu,lstm,r2plus1d,lif")
     arguments.add_argument("--steps", type=int, default=16), arguments.add_argument("--batch", type=int, default=8), arguments.add_argument("--side", type=int, default=64)
+    arguments.add_argument("--seeds", type=int, default=1)
     a = arguments.parse_args()
-    good = [compare(peer, str(Path(a.program).resolve()), a.steps, a.batch, a.side) for peer in a.peers.split(",")]
+    program = str(Path(a.program).resolve())
+    good = [compare(peer, program, a.steps, a.batch, a.side, seed) for peer in a.peers.split(",") for seed in range(a.seeds)]
     sys.exit(0 if all(good) else 1)
