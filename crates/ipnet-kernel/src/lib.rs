@@ -1,10 +1,13 @@
 //! The fused step law over time as one candle operation, and the LIF baselines on the same machinery.
 
 mod backend;
+mod bf16;
 mod config;
 pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
+#[doc(hidden)]
+pub mod cuda_source;
 mod device;
 mod error;
 mod lif_op;

@@ -16,11 +16,9 @@ mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 
-#[cfg(feature = "cuda")]
 pub(crate) use lif::Neuron as LifNeuron;
 pub use run::CpuBackend;
 pub(crate) use run::{Element, LifGrad, LifInput, ThermalInput, ThermalOutput};
-#[cfg(feature = "cuda")]
 pub(crate) use thermal::is_plain;
 
 /// An instruction set the kernels are compiled for.

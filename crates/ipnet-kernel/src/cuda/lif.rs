@@ -2,81 +2,11 @@
 //!
 //! **Not yet run**, as the whole of [`super`].
 
-use super::variant::{SEGMENT, compile_source};
-use super::{CudaBackend, Kernels, fault, launch_config};
-use crate::cpu::LifNeuron;
+use super::{CudaBackend, Kernels, LifVariant, fault, launch_config};
+use crate::cuda_source::{LifArgument, SEGMENT};
 use crate::scan::{check, check_lif, check_lif_gradient};
 use crate::{AlifConfig, Result, ScanShape};
-use cudarc::driver::{CudaSlice, CudaView, CudaViewMut, DeviceRepr, PushKernelArg};
-use cudarc::nvrtc::Ptx;
-
-const SOURCE: &str = concat!(include_str!("common.cu"), include_str!("lif.cu"));
-
-/// The constants a LIF kernel is compiled for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct LifVariant {
-    /// Whether the threshold adapts.
-    pub adaptive: bool,
-    /// Whether a thread takes four neurons: their number must be a multiple of four.
-    pub vectors: bool,
-}
-
-impl LifVariant {
-    fn vector(self) -> usize {
-        if self.vectors { 4 } else { 1 }
-    }
-}
-
-/// Compiles `variant` for `architecture` (`compute_90`); needs libnvrtc and no GPU.
-///
-/// # Errors
-/// [`crate::Error::Unavailable`] with the compiler's log.
-pub fn compile_lif(variant: LifVariant, architecture: &str) -> Result<Ptx> {
-    let constants =
-        [("ADAPTIVE", usize::from(variant.adaptive)), ("VEC", variant.vector()), ("SEGMENT", SEGMENT)];
-    let options = constants.map(|(name, value)| format!("-D{name}={value}")).to_vec();
-    compile_source(SOURCE, options, architecture)
-}
-
-/// `struct Lif` of the source, field by field.
-#[derive(Debug, Clone, Copy)]
-#[repr(C)]
-struct LifArgument {
-    steps: u64,
-    neurons: u64,
-    channels: u64,
-    inner: u64,
-    neuron: [f32; 8],
-}
-
-// SAFETY: plain numbers in C layout, without padding.
-unsafe impl DeviceRepr for LifArgument {}
-
-impl LifArgument {
-    fn new(shape: ScanShape, config: &AlifConfig) -> Self {
-        let neuron = LifNeuron::<f32>::new(config);
-        Self {
-            steps: shape.steps as u64,
-            neurons: shape.neurons() as u64,
-            channels: shape.channels as u64,
-            inner: shape.inner as u64,
-            neuron: [
-                neuron.threshold,
-                neuron.zeroing,
-                neuron.subtracted,
-                neuron.rho,
-                neuron.strength,
-                neuron.alpha,
-                neuron.steepness,
-                neuron.reset_gradient,
-            ],
-        }
-    }
-}
-
-fn variant(shape: ScanShape, config: &AlifConfig) -> LifVariant {
-    LifVariant { adaptive: config.adaptation_strength > 0.0, vectors: shape.neurons().is_multiple_of(4) }
-}
+use cudarc::driver::{CudaSlice, CudaView, CudaViewMut, PushKernelArg};
 
 /// S: states of a neuron, the membrane and where the threshold adapts the adaptation.
 pub(super) fn states(config: &AlifConfig) -> usize {
@@ -109,7 +39,7 @@ impl CudaBackend {
         let [x, decay, state] = saved;
         check("out", out.len(), shape.elements())?;
         check("last state", last.len(), states(config) * shape.neurons())?;
-        let variant = variant(shape, config);
+        let variant = LifVariant::of(shape, config);
         let function = self.function(Kernels::Lif(variant), "lif_forward")?;
         let argument = LifArgument::new(shape, config);
         let mut launch = self.stream.launch_builder(&function);
@@ -134,7 +64,7 @@ impl CudaBackend {
         let [x, decay, state] = saved;
         check("grad_out", grad_out.len(), shape.elements())?;
         check("grad_state", grad_state.len(), states)?;
-        let variant = variant(shape, config);
+        let variant = LifVariant::of(shape, config);
         let function = self.function(Kernels::Lif(variant), "lif_backward")?;
         let argument = LifArgument::new(shape, config);
         let mut checkpoints = self.new_slice::<f32>(shape.steps.div_ceil(SEGMENT) * states)?;

@@ -8,21 +8,21 @@
 //! A launch works on views of the GPU's memory (`enqueue_..`). Around it are slices of the host (`thermal`, `lif`), for tests and
 //! for instruments beside a GPU, and candle's tensors (`tensors`), which stay where they are.
 //!
-//! **Not yet run**: no GPU could be had when this was written. It type-checks, and every variant compiles to PTX
-//! under NVRTC 13.2 (`just test-nvrtc`); `just test-cuda` runs the conformance suite where there is a GPU.
+//! **Not yet run**: no GPU could be had when this was written. It type-checks, every variant compiles to PTX
+//! under NVRTC 13.2 (`just test-nvrtc`), and compiled as C++ the kernels give the bits of the CPU (`tests/suite/emulated.rs`);
+//! `just test-cuda` runs the conformance suite where there is a GPU.
 
-mod bf16;
+mod compile;
 mod lif;
 #[cfg(feature = "candle-cuda")]
 pub(crate) mod tensors;
 mod thermal;
-mod variant;
 
-pub use bf16::Bf16;
-pub use lif::{LifVariant, compile_lif};
+pub use crate::cuda_source::{Bf16, LifVariant, Variant, every_variant};
+pub use compile::{compile, compile_lif};
 pub use thermal::{StoredBackward, StoredGradients};
-pub use variant::{Variant, compile, every_variant};
 
+use crate::cuda_source::{SUM_THREADS, THREADS, blocks};
 use crate::{Error, Result, ScanShape};
 use cudarc::driver::{
     CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStream, DeviceRepr, DriverError, LaunchConfig,
@@ -30,8 +30,6 @@ use cudarc::driver::{
 };
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-
-const THREADS: u32 = 128;
 
 /// How x, out and their gradients lie in memory; state and parameters are always `f32`.
 pub trait Stored: DeviceRepr + Clone + Default + 'static {
@@ -41,6 +39,10 @@ pub trait Stored: DeviceRepr + Clone + Default + 'static {
 
 impl Stored for f32 {
     const BF16: bool = false;
+}
+
+impl Stored for Bf16 {
+    const BF16: bool = true;
 }
 
 /// Which kernels a module holds.
@@ -69,12 +71,7 @@ fn fault(error: DriverError) -> Error {
 
 /// One thread for every `vector` neurons.
 fn launch_config(shape: ScanShape, vector: usize) -> LaunchConfig {
-    let threads = shape.neurons().div_ceil(vector) as u32;
-    LaunchConfig {
-        grid_dim: (threads.div_ceil(THREADS), 1, 1),
-        block_dim: (THREADS, 1, 1),
-        shared_mem_bytes: 0,
-    }
+    LaunchConfig { grid_dim: (blocks(shape, vector), 1, 1), block_dim: (THREADS, 1, 1), shared_mem_bytes: 0 }
 }
 
 /// What of CUDA is missing on this machine, `None` if the libraries can be loaded.
@@ -178,10 +175,10 @@ impl CudaBackend {
         launch.arg(&neurons).arg(&channels).arg(&inner).arg(sums).arg(&mut totals);
         let config = LaunchConfig {
             grid_dim: (shape.channels as u32, rows as u32, 1),
-            block_dim: (256, 1, 1),
+            block_dim: (SUM_THREADS, 1, 1),
             shared_mem_bytes: 0,
         };
-        // SAFETY: the arguments are those of `sum_channels`: one block of 256 for each total.
+        // SAFETY: the arguments are those of `sum_channels`: one block for each total.
         unsafe { launch.launch(config) }.map_err(fault)?;
         Ok(totals)
     }

@@ -1,7 +1,7 @@
 // The step law over [T, N] in one launch, compiled at run time by NVRTC.
 //
 // A thread owns VEC neighbouring neurons through all of time: state in registers, one vector load and one vector
-// store a step. It rounds as the CPU's lanes do (common.cu) and draws the same spikes.
+// store a step. It rounds as the CPU's lanes do (common.cu), forward and backward, and draws the same spikes.
 //
 // Set by the host: POLES (1..3), KIND (0: b = 1, 1: b = 2, 2: any b, 3: table, 4: b = 1, constant barrier, linear V_c, no
 // own heat), SAMPLED, SPREAD, RESET (0 or 1),
@@ -55,9 +55,9 @@ __device__ inline float one_minus_exp2_neg(float x) {
 }
 
 __device__ inline float log_of(float x) {
-    int bits = (int)__float_as_uint(x);
-    int exponent = (bits - 0x3f3504f3) >> 23;
-    float f = __uint_as_float((u32)(bits - (exponent << 23))) - 1.0f;
+    u32 bits = __float_as_uint(x);
+    int exponent = (int)(bits - 0x3f3504f3u) >> 23;
+    float f = __uint_as_float(bits - ((u32)exponent << 23)) - 1.0f;
     float e = (float)exponent;
     const float k[8] = {-0.11479734f, 0.1168542f, -0.12425687f, 0.14249058f,
                         -0.16667803f, 0.20000716f, -0.24999997f, 0.3333333f};
@@ -413,12 +413,13 @@ extern "C" __global__ void thermal_backward(const Scan s, const stored* __restri
                 }
                 if (SPREAD) by_reset = by_reset * neuron[k].heating;
                 float grad_p = g[k] + by_reset;
-                float grad_w = KIND == 3 ? grad_p : grad_p * rate_slope(value[0]);
-                float grad_rise = grad_w * value[2];
+                // As the CPU, which keeps the slopes of p: the same bits.
+                float slope = rate_slope(value[0]);
+                float grad_rise = grad_p * (value[2] * slope);
                 for (int i = 0; i < POLES; ++i) grad[k][i] = adjoint[i] + grad_rise;
                 float power = fmaf(s.self_heat + s.self_heat, grad_rise, by_heat);
                 if (SPREAD) power = power * neuron[k].heating;
-                float grad_u = fmaf(u, power, grad_w * value[1]);
+                float grad_u = fmaf(u, power, grad_p * (value[1] * slope));
                 bool clamped = along < u || u < along;
                 float inside = clamped ? 0.0f : grad_u;
                 dx[k] = neuron[k].gain * inside;

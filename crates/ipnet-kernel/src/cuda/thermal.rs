@@ -2,8 +2,8 @@
 //!
 //! **Not yet run**, as the whole of [`super`].
 
-use super::variant::{SEGMENT, ScanArgument, Variant};
-use super::{CudaBackend, Kernels, Stored, fault, launch_config};
+use super::{CudaBackend, Kernels, Stored, Variant, fault, launch_config};
+use crate::cuda_source::{SEGMENT, ScanArgument};
 use crate::scan::{check, check_heat, check_lengths};
 use crate::{Result, ScanBackend, ThermalBackward, ThermalForward, ThermalScan};
 use cudarc::driver::{CudaSlice, CudaView, CudaViewMut, PushKernelArg};

@@ -1,6 +1,7 @@
 //! One suite for every backend: what `ScanBackend` promises. An instrument is a line more at the end.
 
 use crate::cases::{config, laws, normal};
+use crate::emulated::Emulated;
 use ipnet_kernel::cpu::Level;
 #[cfg(feature = "cuda")]
 use ipnet_kernel::cuda::CudaBackend;
@@ -363,6 +364,17 @@ conformance_with_gradients!(cpu_avx512, CpuBackend::with_level(Level::Avx512));
 conformance_with_gradients!(cpu_neon, CpuBackend::with_level(Level::Neon));
 #[cfg(feature = "cuda")]
 conformance_with_gradients!(cuda, CudaBackend::new(0));
+// What the host checks is not the kernels': without `sizes_are_checked`.
+conformance!(
+    cuda_emulated,
+    Emulated::new(),
+    values_agree,
+    spikes_agree,
+    streams_agree,
+    batches_agree,
+    odd_numbers_follow_the_rule,
+    gradients_agree
+);
 
 /// All instruction sets, any thread count: the same bits forward, and the same gradients.
 #[test]

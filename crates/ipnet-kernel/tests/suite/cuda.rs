@@ -1,13 +1,10 @@
 //! What the GPU has beside [`ScanBackend`](ipnet_kernel::ScanBackend), where there is one: LIF neurons, bfloat16, candle's tensors.
 //! Without a GPU these tests say that they are skipped, or fail where `IPNET_NEEDS_CUDA` is set.
 
-use crate::cases::{config, laws, normal};
-use crate::conformance::{F64, gains, shapes};
+use crate::bf16::{self, Bf16Backend};
+use crate::cases::normal;
 use ipnet_kernel::cuda::{Bf16, CudaBackend, StoredBackward};
-use ipnet_kernel::{
-    AlifConfig, CpuBackend, Firing, LifConfig, Reset, ScanBackend, ScanShape, ThermalBackward,
-    ThermalForward, ThermalScan,
-};
+use ipnet_kernel::{AlifConfig, CpuBackend, LifConfig, Reset, ScanShape, ThermalScan};
 
 /// The GPU; none where tests may go without.
 fn gpu() -> Option<CudaBackend> {
@@ -49,76 +46,31 @@ fn lif_neurons_agree_with_the_processor() {
     }
 }
 
-/// x, out and their gradients as bfloat16 beside the law in double precision on the same rounded x. A stored number is off by half a
-/// unit of its last place, 2^-9 of itself; twice that is allowed. Where a firing heats, the heat follows the firing as it is
-/// stored, which moves later probabilities by a few times as much; backward reads the same stored firing both ways.
+impl Bf16Backend for CudaBackend {
+    fn forward(&self, scan: &ThermalScan, x: &[Bf16], gains: [&[f32]; 2]) -> Vec<Bf16> {
+        let mut out = vec![Bf16::default(); x.len()];
+        self.forward(scan, x, gains, None, &mut out).unwrap();
+        out
+    }
+
+    fn backward(
+        &self,
+        scan: &ThermalScan,
+        x: &[Bf16],
+        [gain, bias]: [&[f32]; 2],
+        out: &[Bf16],
+        grad_out: &[Bf16],
+    ) -> (Vec<Bf16>, [Vec<f32>; 2]) {
+        let given = StoredBackward { x, gain, bias, heat: None, out, grad_out, grad_final_heat: None };
+        let found = self.backward(scan, given).unwrap();
+        (found.x, found.gain_bias)
+    }
+}
+
 #[test]
 fn bfloat16_agrees_within_its_rounding() {
     let Some(gpu) = gpu() else { return };
-    let stored = |values: &[f32]| values.iter().copied().map(Bf16::from).collect::<Vec<_>>();
-    let widened = |values: &[Bf16]| values.iter().copied().map(f32::from).collect::<Vec<_>>();
-    let rounding = 2.0_f32.powi(-8);
-    for (name, law) in laws() {
-        let heats = law.poles.iter().any(|pole| pole.reset_k > 0.0);
-        for shape in shapes() {
-            let scan = ThermalScan::new(&config(&law, Firing::Expected), shape).unwrap();
-            let [gain, bias] = gains(shape);
-            let x = stored(&normal("bf16", shape.elements()));
-            let mut out = vec![Bf16::default(); x.len()];
-            gpu.forward(&scan, &x, [&gain, &bias], None, &mut out).unwrap();
-            let (x32, out32) = (widened(&x), widened(&out));
-            let mut expected = vec![0.0; x.len()];
-            let io = ThermalForward {
-                x: &x32,
-                gain: &gain,
-                bias: &bias,
-                heat: None,
-                out: &mut expected,
-                final_heat: None,
-            };
-            F64.thermal_forward(&scan, io).unwrap();
-            let share = if heats { 4.0 * rounding } else { rounding };
-            for (i, (a, b)) in out32.iter().zip(&expected).enumerate() {
-                assert!((a - b).abs() <= share * b + 2e-6, "{name}, {shape:?}, p[{i}]: {a} expected {b}");
-            }
-
-            let grad_out = stored(&normal("bf16 weights", x.len()));
-            let given = StoredBackward {
-                x: &x,
-                gain: &gain,
-                bias: &bias,
-                heat: None,
-                out: &out,
-                grad_out: &grad_out,
-                grad_final_heat: None,
-            };
-            let found = gpu.backward(&scan, given).unwrap();
-            let mut grads = [x.len(), shape.channels, shape.channels].map(|len| vec![f32::NAN; len]);
-            let [grad_x, grad_gain, grad_bias] = &mut grads;
-            let io = ThermalBackward {
-                x: &x32,
-                gain: &gain,
-                bias: &bias,
-                heat: None,
-                out: &out32,
-                grad_out: &widened(&grad_out),
-                grad_final_heat: None,
-                grad_x: Some(grad_x),
-                grad_gain_bias: Some([grad_gain, grad_bias]),
-                grad_heat: None,
-            };
-            F64.thermal_backward(&scan, io).unwrap();
-            let [found_gain, found_bias] = found.gain_bias;
-            let pairs = [(widened(&found.x), rounding), (found_gain, 0.0), (found_bias, 0.0)];
-            for (what, ((a, share), b)) in ["x", "gain", "bias"].iter().zip(pairs.into_iter().zip(&grads)) {
-                let scale = b.iter().fold(1e-3_f32, |m, g| m.max(g.abs()));
-                for (i, (a, b)) in a.iter().zip(b).enumerate() {
-                    let allowed = share * b.abs() + 2e-4 * scale;
-                    assert!((a - b).abs() <= allowed, "{name}, {shape:?}, d{what}[{i}]: {a} expected {b}");
-                }
-            }
-        }
-    }
+    bf16::agrees_within_its_rounding(&gpu);
 }
 
 /// Candle's tensors on the GPU: value and every gradient of the same operation on the CPU, from rest and from a state, with rows

@@ -9,11 +9,11 @@ use ipnet_kernel::{
     AlifConfig, CpuBackend, LifConfig, Reset, ScanShape, alif_scan, alif_scan_from, lif_scan,
 };
 
-fn values(tensor: &Tensor) -> Vec<f64> {
+pub fn values(tensor: &Tensor) -> Vec<f64> {
     tensor.flatten_all().unwrap().to_dtype(DType::F64).unwrap().to_vec1().unwrap()
 }
 
-fn configs() -> Vec<AlifConfig> {
+pub fn configs() -> Vec<AlifConfig> {
     let mut configs = Vec::new();
     for reset in [Reset::Zero, Reset::Subtract, Reset::None] {
         for detach_reset in [false, true] {

@@ -10,7 +10,6 @@ mod window;
 pub(crate) use backward_block::Backward;
 pub(crate) use forward_block::Forward;
 pub(crate) use law::Packed;
-#[cfg(feature = "cuda")]
 pub(crate) use law::is_plain;
 
 mod backward_block;

@@ -1,16 +1,33 @@
-//! Which kernel a scan needs, its compilation, and its argument.
+//! What the CUDA kernels are compiled from, and what a launch hands them: source, constants, sizes, arguments.
+//!
+//! Design decision: nothing here needs CUDA or the feature `cuda`, so that the tests compile the same source with the same constants
+//! as C++ and run it with the same arguments on the processor. `crate::cuda` is what compiles and launches it on a GPU.
 
-use crate::cpu::is_plain;
-use crate::{Error, Result, ThermalScan};
-use cudarc::driver::DeviceRepr;
-use cudarc::nvrtc::{CompileOptions, Ptx, compile_ptx_with_opts};
+pub use crate::bf16::Bf16;
+use crate::cpu::{LifNeuron, is_plain};
+use crate::{AlifConfig, ScanShape, ThermalScan};
 use ipnet_device::{Arrhenius, MAX_POLES, Switching};
 use std::f64::consts::LOG2_E;
 
 /// Steps between checkpoints of the heat; those between lie in the thread's own memory.
-pub(crate) const SEGMENT: usize = 16;
+pub const SEGMENT: usize = 16;
 
-const SOURCE: &str = concat!(include_str!("common.cu"), include_str!("thermal.cu"));
+/// Threads of a block, but for the sums over channels.
+pub const THREADS: u32 = 128;
+
+/// Threads of a block of `sum_channels`, of which there is one for each total.
+pub const SUM_THREADS: u32 = 256;
+
+/// The kernels of the step law.
+pub const THERMAL: &str = concat!(include_str!("cuda/common.cu"), include_str!("cuda/thermal.cu"));
+
+/// The kernels of LIF neurons.
+pub const LIF: &str = concat!(include_str!("cuda/common.cu"), include_str!("cuda/lif.cu"));
+
+/// Blocks of [`THREADS`] threads, one thread for every `vector` neurons.
+pub fn blocks(shape: ScanShape, vector: usize) -> u32 {
+    (shape.neurons().div_ceil(vector) as u32).div_ceil(THREADS)
+}
 
 /// The constants a kernel is compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,12 +67,13 @@ impl Variant {
     }
 
     /// Neurons a thread.
-    pub(crate) fn vector(self) -> usize {
+    pub fn vector(self) -> usize {
         if self.vectors { 4 } else { 1 }
     }
 
-    fn defines(self) -> Vec<String> {
-        let flags = [
+    /// What the source expects to be defined.
+    pub fn defines(self) -> Vec<(&'static str, usize)> {
+        vec![
             ("POLES", self.poles),
             ("KIND", self.kind as usize),
             ("SAMPLED", usize::from(self.sampled)),
@@ -64,8 +82,7 @@ impl Variant {
             ("VEC", self.vector()),
             ("BF16", usize::from(self.bf16)),
             ("SEGMENT", SEGMENT),
-        ];
-        flags.map(|(name, value)| format!("-D{name}={value}")).to_vec()
+        ]
     }
 }
 
@@ -91,28 +108,10 @@ pub fn every_variant() -> Vec<Variant> {
     variants
 }
 
-/// Compiles `variant` for `architecture` (`compute_90`); needs libnvrtc and no GPU.
-///
-/// # Errors
-/// [`Error::Unavailable`] with the compiler's log.
-pub fn compile(variant: Variant, architecture: &str) -> Result<Ptx> {
-    compile_source(SOURCE, variant.defines(), architecture)
-}
-
-/// Compiles `source` with the constants `options`.
-pub(crate) fn compile_source(source: &str, mut options: Vec<String>, architecture: &str) -> Result<Ptx> {
-    options.push(format!("--gpu-architecture={architecture}"));
-    let options = CompileOptions { fmad: Some(false), options, ..CompileOptions::default() };
-    compile_ptx_with_opts(source, options).map_err(|error| Error::Unavailable {
-        backend: "cuda",
-        missing: format!("a compiled kernel: {error:?}"),
-    })
-}
-
 /// `struct Scan` of the source, field by field.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(C)]
-pub(crate) struct ScanArgument {
+pub struct ScanArgument {
     steps: u64,
     neurons: u64,
     channels: u64,
@@ -143,14 +142,12 @@ pub(crate) struct ScanArgument {
     padding: u32,
 }
 
-// SAFETY: plain numbers in C layout, without hidden padding (192 bytes, a multiple of 8).
-unsafe impl DeviceRepr for ScanArgument {}
-
+// Without hidden padding.
 const _: () = assert!(size_of::<ScanArgument>() == 192);
 
 impl ScanArgument {
     /// The argument and the nodes of the table (one unused number without a table).
-    pub(crate) fn new(scan: &ThermalScan) -> (Self, Vec<f32>) {
+    pub fn new(scan: &ThermalScan) -> (Self, Vec<f32>) {
         let (config, shape, law) = (scan.config(), scan.shape(), scan.law());
         let halves = |seed: u64| [seed as u32, (seed >> 32) as u32];
         let pole = |value: fn(&ipnet_device::HeatPole) -> f64| {
@@ -197,6 +194,66 @@ impl ScanArgument {
                 argument.table_columns = table.columns as u32;
                 (argument, table.p.iter().map(|p| *p as f32).collect())
             }
+        }
+    }
+}
+
+/// The constants a LIF kernel is compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LifVariant {
+    /// Whether the threshold adapts.
+    pub adaptive: bool,
+    /// Whether a thread takes four neurons: their number must be a multiple of four.
+    pub vectors: bool,
+}
+
+impl LifVariant {
+    /// The kernel for neurons of `shape`.
+    pub fn of(shape: ScanShape, config: &AlifConfig) -> Self {
+        Self { adaptive: config.adaptation_strength > 0.0, vectors: shape.neurons().is_multiple_of(4) }
+    }
+
+    /// Neurons a thread.
+    pub fn vector(self) -> usize {
+        if self.vectors { 4 } else { 1 }
+    }
+
+    /// What the source expects to be defined.
+    pub fn defines(self) -> Vec<(&'static str, usize)> {
+        vec![("ADAPTIVE", usize::from(self.adaptive)), ("VEC", self.vector()), ("SEGMENT", SEGMENT)]
+    }
+}
+
+/// `struct Lif` of the source, field by field.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct LifArgument {
+    steps: u64,
+    neurons: u64,
+    channels: u64,
+    inner: u64,
+    neuron: [f32; 8],
+}
+
+impl LifArgument {
+    /// The argument for neurons of `shape`.
+    pub fn new(shape: ScanShape, config: &AlifConfig) -> Self {
+        let neuron = LifNeuron::<f32>::new(config);
+        Self {
+            steps: shape.steps as u64,
+            neurons: shape.neurons() as u64,
+            channels: shape.channels as u64,
+            inner: shape.inner as u64,
+            neuron: [
+                neuron.threshold,
+                neuron.zeroing,
+                neuron.subtracted,
+                neuron.rho,
+                neuron.strength,
+                neuron.alpha,
+                neuron.steepness,
+                neuron.reset_gradient,
+            ],
         }
     }
 }

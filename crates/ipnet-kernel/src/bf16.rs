@@ -1,19 +1,9 @@
 //! bfloat16: the upper half of an `f32`, to the nearest, ties to even.
 
-use super::Stored;
-use cudarc::driver::DeviceRepr;
-
 /// The upper half of an `f32`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[repr(transparent)]
 pub struct Bf16(pub u16);
-
-// SAFETY: it is a `u16`, which is plain data on both sides.
-unsafe impl DeviceRepr for Bf16 {}
-
-impl Stored for Bf16 {
-    const BF16: bool = true;
-}
 
 impl From<f32> for Bf16 {
     fn from(x: f32) -> Self {
