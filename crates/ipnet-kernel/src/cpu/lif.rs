@@ -22,7 +22,7 @@
 
 use super::block::{Cutter, SharedRows, add_per_channel, as_new, fill_per_channel, rows, with_scratch};
 use super::run::{AtLevel, for_blocks, in_parts, past_cache};
-use super::vector::{Job, Real, Simd, Vector, whole_vectors};
+use super::vector::{ByColumns, Columns, Real, Simd, Vector};
 use crate::{AlifConfig, Reset, ScanShape};
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -98,22 +98,9 @@ struct Step<'a, E, const ADAPTIVE: bool> {
     ahead: [&'a [E]; 2],
 }
 
-impl<E: Real, const ADAPTIVE: bool> Job<E> for Step<'_, E, ADAPTIVE> {
-    #[inline(always)]
-    fn run<S: Simd<E = E>>(mut self, simd: S) {
-        let (len, whole) = (self.x.len(), whole_vectors::<S>(self.x.len()));
-        if S::WIDTH > 1 {
-            self.part(simd, 0..whole);
-        }
-        self.rest(simd.tail(), whole..len);
-    }
-}
-
-impl<E: Real, const ADAPTIVE: bool> Step<'_, E, ADAPTIVE> {
-    /// What is left over, compiled once for all instruction sets.
-    #[inline(never)]
-    fn rest<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
-        self.part(simd, range);
+impl<E: Real, const ADAPTIVE: bool> Columns<E> for Step<'_, E, ADAPTIVE> {
+    fn columns(&self) -> usize {
+        self.x.len()
     }
 
     #[inline(always)]
@@ -169,22 +156,9 @@ struct Adjoint<'a, E, const ADAPTIVE: bool> {
     grad_decay: &'a mut [E],
 }
 
-impl<E: Real, const ADAPTIVE: bool> Job<E> for Adjoint<'_, E, ADAPTIVE> {
-    #[inline(always)]
-    fn run<S: Simd<E = E>>(mut self, simd: S) {
-        let (len, whole) = (self.x.len(), whole_vectors::<S>(self.x.len()));
-        if S::WIDTH > 1 {
-            self.part(simd, 0..whole);
-        }
-        self.rest(simd.tail(), whole..len);
-    }
-}
-
-impl<E: Real, const ADAPTIVE: bool> Adjoint<'_, E, ADAPTIVE> {
-    /// What is left over, compiled once for all instruction sets.
-    #[inline(never)]
-    fn rest<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
-        self.part(simd, range);
+impl<E: Real, const ADAPTIVE: bool> Columns<E> for Adjoint<'_, E, ADAPTIVE> {
+    fn columns(&self) -> usize {
+        self.x.len()
     }
 
     #[inline(always)]
@@ -282,9 +256,27 @@ fn step<S: Simd>(
     ahead: [&[S::E]; 2],
 ) {
     if neuron.states == 2 {
-        simd.vectorize(Step::<S::E, true> { neuron, decay, x, state, next, out, past_cache, ahead });
+        simd.vectorize(ByColumns(Step::<S::E, true> {
+            neuron,
+            decay,
+            x,
+            state,
+            next,
+            out,
+            past_cache,
+            ahead,
+        }));
     } else {
-        simd.vectorize(Step::<S::E, false> { neuron, decay, x, state, next, out, past_cache, ahead });
+        simd.vectorize(ByColumns(Step::<S::E, false> {
+            neuron,
+            decay,
+            x,
+            state,
+            next,
+            out,
+            past_cache,
+            ahead,
+        }));
     }
 }
 
@@ -418,7 +410,7 @@ impl<E: Real> LifBackward<'_, E> {
         // SAFETY: `block` owns these columns.
         let grad_x = unsafe { self.grad_x.row(t, columns) };
         if neuron.states == 2 {
-            simd.vectorize(Adjoint::<E, true> {
+            simd.vectorize(ByColumns(Adjoint::<E, true> {
                 neuron,
                 decay,
                 x,
@@ -428,9 +420,9 @@ impl<E: Real> LifBackward<'_, E> {
                 grad_x,
                 past_cache,
                 grad_decay,
-            });
+            }));
         } else {
-            simd.vectorize(Adjoint::<E, false> {
+            simd.vectorize(ByColumns(Adjoint::<E, false> {
                 neuron,
                 decay,
                 x,
@@ -440,7 +432,7 @@ impl<E: Real> LifBackward<'_, E> {
                 grad_x,
                 past_cache,
                 grad_decay,
-            });
+            }));
         }
     }
 }

@@ -11,7 +11,7 @@
 
 use std::fmt::Debug;
 use std::mem::MaybeUninit;
-use std::ops::{Add, BitXor, Div, Mul, Neg, Sub};
+use std::ops::{Add, BitXor, Div, Mul, Neg, Range, Sub};
 
 /// Element of a scan: `f32`, and `f64` for the reference instance of the same kernels.
 pub(crate) trait Real:
@@ -177,4 +177,36 @@ pub(crate) fn whole_vectors<S: Simd>(len: usize) -> usize {
 pub(crate) trait Job<E> {
     /// Does the work over all of its slices.
     fn run<S: Simd<E = E>>(self, simd: S);
+}
+
+/// Work on the columns of a block: whole vectors of them, then what is left over one by one.
+pub(crate) trait Columns<E: Real> {
+    /// How many columns there are.
+    fn columns(&self) -> usize;
+    /// Does the work for columns `range`, a multiple of the vector's width. Marked `#[inline(always)]` by every
+    /// implementation: what is not inlined is compiled without the instruction set.
+    fn part<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>);
+}
+
+/// [`Columns`] as a job.
+pub(crate) struct ByColumns<W>(pub W);
+
+impl<E: Real, W: Columns<E>> Job<E> for ByColumns<W> {
+    #[inline(always)]
+    fn run<S: Simd<E = E>>(mut self, simd: S) {
+        let len = self.0.columns();
+        let whole = whole_vectors::<S>(len);
+        if S::WIDTH > 1 {
+            self.0.part(simd, 0..whole);
+        }
+        if whole < len {
+            rest(&mut self.0, simd.tail(), whole..len);
+        }
+    }
+}
+
+/// What is left over, compiled once for all instruction sets.
+#[inline(never)]
+fn rest<S: Simd, W: Columns<S::E>>(work: &mut W, simd: S, range: Range<usize>) {
+    work.part(simd, range);
 }

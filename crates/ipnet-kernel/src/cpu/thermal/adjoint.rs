@@ -15,7 +15,7 @@ use super::forward::NeuronRows;
 use super::slopes::KEPT;
 use super::window::Window;
 use crate::cpu::block::{SharedRows, as_new, rows_mut};
-use crate::cpu::vector::{Job, Real, Simd, Vector, whole_vectors};
+use crate::cpu::vector::{Columns, Real, Simd, Vector};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
@@ -41,29 +41,11 @@ pub(crate) struct Adjoint<
     pub grad_gain_bias: &'a mut [E],
 }
 
-impl<E: Real, const P: usize, const SPREAD: bool, const RESET: bool, const PARAMS: bool> Job<E>
+impl<E: Real, const P: usize, const SPREAD: bool, const RESET: bool, const PARAMS: bool> Columns<E>
     for Adjoint<'_, '_, E, P, SPREAD, RESET, PARAMS>
 {
-    #[inline(always)]
-    fn run<S: Simd<E = E>>(mut self, simd: S) {
-        let len = self.window.width();
-        let whole = whole_vectors::<S>(len);
-        if S::WIDTH > 1 {
-            self.part(simd, 0..whole);
-        }
-        if whole < len {
-            self.rest(simd.tail(), whole..len);
-        }
-    }
-}
-
-impl<E: Real, const P: usize, const SPREAD: bool, const RESET: bool, const PARAMS: bool>
-    Adjoint<'_, '_, E, P, SPREAD, RESET, PARAMS>
-{
-    /// What is left over, compiled once for all instruction sets.
-    #[inline(never)]
-    fn rest<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
-        self.part(simd, range);
+    fn columns(&self) -> usize {
+        self.window.width()
     }
 
     #[inline(always)]

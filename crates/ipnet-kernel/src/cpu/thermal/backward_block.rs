@@ -16,7 +16,7 @@ use super::spread::{SPREAD_ROWS, SpreadRows};
 use super::window::{BlockNeurons, Window};
 use super::{with_flag, with_poles, with_switch};
 use crate::cpu::block::{Cutter, SharedRows, add_per_channel, fill_per_channel};
-use crate::cpu::vector::{Real, Simd};
+use crate::cpu::vector::{ByColumns, Real, Simd};
 use crate::scan::ThermalScan;
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -134,7 +134,7 @@ impl<E: Real> Backward<'_, E> {
     ) {
         let spread = !neurons.heating.is_empty();
         with_poles!(self.law.poles, P => with_flag!(spread, SPREAD => with_flag!(self.law.has_reset(), RESET => {
-            simd.vectorize(Heat::<E, P, SPREAD, RESET> { window, neurons, heat });
+            simd.vectorize(ByColumns(Heat::<E, P, SPREAD, RESET> { window, neurons, heat }));
         })));
     }
 
@@ -148,9 +148,9 @@ impl<E: Real> Backward<'_, E> {
         let spread = neurons.spread.is_some();
         with_poles!(self.law.poles, P => with_flag!(spread, SPREAD => with_flag!(self.law.has_reset(), RESET =>
             with_switch!(&self.law.kind, switch => {
-                simd.vectorize(Slopes::<E, _, P, SPREAD, RESET> {
+                simd.vectorize(ByColumns(Slopes::<E, _, P, SPREAD, RESET> {
                     window, switch, neurons, heat, exponent, kept,
-                });
+                }));
             })
         )));
     }
@@ -166,9 +166,9 @@ impl<E: Real> Backward<'_, E> {
         let (spread, grad_x) = (!neurons.heating.is_empty(), self.grad_x.as_ref());
         with_poles!(self.law.poles, P => with_flag!(spread, SPREAD => with_flag!(self.law.has_reset(), RESET =>
             with_flag!(self.params, PARAMS => {
-                simd.vectorize(Adjoint::<E, P, SPREAD, RESET, PARAMS> {
+                simd.vectorize(ByColumns(Adjoint::<E, P, SPREAD, RESET, PARAMS> {
                     window, neurons, kept, grad_heat, grad_x, unwanted, grad_gain_bias,
-                });
+                }));
             })
         )));
     }

@@ -14,7 +14,7 @@ use super::law::{Switch, W_RANGE};
 use super::window::BlockNeurons;
 use crate::cpu::block::{as_written, rows_mut};
 use crate::cpu::draws::{DrawRows, Place, Purpose};
-use crate::cpu::vector::{Job, Real, Simd, Vector, whole_vectors};
+use crate::cpu::vector::{Columns, Real, Simd, Vector};
 use std::ops::Range;
 
 /// Per-neuron constants of a block, a row each.
@@ -42,31 +42,9 @@ pub(crate) struct Steps<'a, 'b, 's, E, K, const P: usize, const SPREAD: bool, co
     pub draws: [&'a mut [E]; 4],
 }
 
-impl<E: Real, K: Switch<E>, const P: usize, const SPREAD: bool, const SAMPLED: bool> Job<E>
-    for Steps<'_, '_, '_, E, K, P, SPREAD, SAMPLED>
-{
-    #[inline(always)]
-    fn run<S: Simd<E = E>>(mut self, simd: S) {
-        let len = self.columns.len();
-        let whole = whole_vectors::<S>(len);
-        if S::WIDTH > 1 {
-            self.part(simd, 0..whole);
-        }
-        if whole < len {
-            self.rest(simd.tail(), whole..len);
-        }
-    }
-}
-
-impl<E: Real, K: Switch<E>, const P: usize, const SPREAD: bool, const SAMPLED: bool>
+impl<E: Real, K, const P: usize, const SPREAD: bool, const SAMPLED: bool>
     Steps<'_, '_, '_, E, K, P, SPREAD, SAMPLED>
 {
-    /// What is left over, compiled once for all instruction sets.
-    #[inline(never)]
-    fn rest<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
-        self.part(simd, range);
-    }
-
     /// Draws for steps `4 step_block` to `4 step_block + 3`.
     fn draw<S: Simd<E = E>>(&mut self, simd: S, step: u64, range: &Range<usize>) {
         let config = self.pass.scan.config();
@@ -81,6 +59,14 @@ impl<E: Real, K: Switch<E>, const P: usize, const SPREAD: bool, const SAMPLED: b
         let rows =
             [&mut a[range.clone()], &mut b[range.clone()], &mut c[range.clone()], &mut d[range.clone()]];
         simd.vectorize(DrawRows { place, rows });
+    }
+}
+
+impl<E: Real, K: Switch<E>, const P: usize, const SPREAD: bool, const SAMPLED: bool> Columns<E>
+    for Steps<'_, '_, '_, E, K, P, SPREAD, SAMPLED>
+{
+    fn columns(&self) -> usize {
+        self.columns.len()
     }
 
     #[inline(always)]

@@ -6,7 +6,7 @@ use super::spread::{SPREAD_ROWS, SpreadRows};
 use super::window::BlockNeurons;
 use super::{with_flag, with_poles, with_switch};
 use crate::cpu::block::{Cutter, SharedRows, fill_per_channel};
-use crate::cpu::vector::{Real, Simd};
+use crate::cpu::vector::{ByColumns, Real, Simd};
 use crate::scan::ThermalScan;
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -89,9 +89,9 @@ impl<E: Real> Forward<'_, E> {
         let (pass, spread) = (self, neurons.spread.is_some());
         with_poles!(self.law.poles, P => with_flag!(spread, SPREAD => with_flag!(self.scan.is_sampled(), SAMPLED =>
             with_switch!(&self.law.kind, switch => {
-                simd.vectorize(Steps::<E, _, P, SPREAD, SAMPLED> {
+                simd.vectorize(ByColumns(Steps::<E, _, P, SPREAD, SAMPLED> {
                     pass, columns, switch, neurons, heat, exponent, draws,
-                });
+                }));
             })
         )));
     }

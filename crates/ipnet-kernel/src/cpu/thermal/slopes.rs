@@ -15,7 +15,7 @@ use super::forward::{NeuronRows, in_range, within_driver};
 use super::law::Switch;
 use super::window::{BlockNeurons, Window};
 use crate::cpu::block::rows_mut;
-use crate::cpu::vector::{Job, Real, Simd, Vector, whole_vectors};
+use crate::cpu::vector::{Columns, Real, Simd, Vector};
 use std::f64::consts::LN_2;
 use std::ops::Range;
 
@@ -27,27 +27,11 @@ pub(crate) struct Heat<'a, 'b, E, const P: usize, const SPREAD: bool, const RESE
     pub heat: &'a mut [E],
 }
 
-impl<E: Real, const P: usize, const SPREAD: bool, const RESET: bool> Job<E>
+impl<E: Real, const P: usize, const SPREAD: bool, const RESET: bool> Columns<E>
     for Heat<'_, '_, E, P, SPREAD, RESET>
 {
-    #[inline(always)]
-    fn run<S: Simd<E = E>>(mut self, simd: S) {
-        let len = self.window.width();
-        let whole = whole_vectors::<S>(len);
-        if S::WIDTH > 1 {
-            self.part(simd, 0..whole);
-        }
-        if whole < len {
-            self.rest(simd.tail(), whole..len);
-        }
-    }
-}
-
-impl<E: Real, const P: usize, const SPREAD: bool, const RESET: bool> Heat<'_, '_, E, P, SPREAD, RESET> {
-    /// What is left over, compiled once for all instruction sets.
-    #[inline(never)]
-    fn rest<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
-        self.part(simd, range);
+    fn columns(&self) -> usize {
+        self.window.width()
     }
 
     #[inline(always)]
@@ -128,29 +112,11 @@ pub(crate) struct Slopes<'a, 'b, 's, E, K, const P: usize, const SPREAD: bool, c
     pub kept: &'a mut [E],
 }
 
-impl<E: Real, K: Switch<E>, const P: usize, const SPREAD: bool, const RESET: bool> Job<E>
+impl<E: Real, K: Switch<E>, const P: usize, const SPREAD: bool, const RESET: bool> Columns<E>
     for Slopes<'_, '_, '_, E, K, P, SPREAD, RESET>
 {
-    #[inline(always)]
-    fn run<S: Simd<E = E>>(mut self, simd: S) {
-        let len = self.window.width();
-        let whole = whole_vectors::<S>(len);
-        if S::WIDTH > 1 {
-            self.part(simd, 0..whole);
-        }
-        if whole < len {
-            self.rest(simd.tail(), whole..len);
-        }
-    }
-}
-
-impl<E: Real, K: Switch<E>, const P: usize, const SPREAD: bool, const RESET: bool>
-    Slopes<'_, '_, '_, E, K, P, SPREAD, RESET>
-{
-    /// What is left over, compiled once for all instruction sets.
-    #[inline(never)]
-    fn rest<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
-        self.part(simd, range);
+    fn columns(&self) -> usize {
+        self.window.width()
     }
 
     #[inline(always)]

@@ -9,7 +9,7 @@
 use super::forward::NeuronRows;
 use crate::cpu::block::Cutter;
 use crate::cpu::draws::{DrawRows, Place, Purpose};
-use crate::cpu::vector::{Job, Real, Simd, Vector, whole_vectors};
+use crate::cpu::vector::{ByColumns, Columns, Job, Real, Simd, Vector, whole_vectors};
 use crate::scan::{SPREAD_FLOOR, SPREAD_LIMIT, ThermalScan};
 use std::ops::Range;
 
@@ -45,17 +45,11 @@ struct StepSensitivity<'a, E> {
     sensitivity: &'a mut [E],
 }
 
-impl<E: Real> Job<E> for StepSensitivity<'_, E> {
-    #[inline(always)]
-    fn run<S: Simd<E = E>>(mut self, simd: S) {
-        let len = self.sensitivity.len();
-        let whole = whole_vectors::<S>(len);
-        self.part(simd, 0..whole);
-        self.part(simd.tail(), whole..len);
+impl<E: Real> Columns<E> for StepSensitivity<'_, E> {
+    fn columns(&self) -> usize {
+        self.sensitivity.len()
     }
-}
 
-impl<E: Real> StepSensitivity<'_, E> {
     #[inline(always)]
     fn part<S: Simd<E = E>>(&mut self, simd: S, range: Range<usize>) {
         let one = simd.splat(E::from_f64(1.0));
@@ -180,7 +174,7 @@ impl<'a, E: Real> SpreadRows<'a, E> {
         let noise = &self.noise[(absolute % 4) as usize][range.clone()];
         let v_critical = &self.v_critical[range.clone()];
         let sensitivity = &mut self.sensitivity[range.clone()];
-        simd.vectorize(StepSensitivity { sigma, v_critical, noise, sensitivity });
+        simd.vectorize(ByColumns(StepSensitivity { sigma, v_critical, noise, sensitivity }));
     }
 
     /// The rows as a kernel reads them, with a gain and a bias.
