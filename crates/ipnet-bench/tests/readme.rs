@@ -43,7 +43,7 @@ fn network(table: &Table, row: usize) -> String {
 
 #[test]
 fn the_readme_shows_the_committed_quick_run() {
-    let table = table("2026-11-22-quick", "accuracy");
+    let table = table("2026-11-30-quick", "accuracy");
     assert_in_readme((0..table.rows().len()).map(|row| {
         let of = |column| cell(&table, row, column);
         format!(
