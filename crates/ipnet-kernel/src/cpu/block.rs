@@ -27,6 +27,11 @@ pub(crate) fn rows_mut<E, const P: usize>(elements: &mut [E], width: usize) -> [
     })
 }
 
+/// `width` elements of `matrix` from `start` on, which are read soon; none where it ends before.
+pub(crate) fn row_ahead<E>(matrix: &[E], start: usize, width: usize) -> &[E] {
+    matrix.get(start..start + width).unwrap_or(&[])
+}
+
 /// A `[rows, stride]` matrix that blocks write at the same time, each its own columns.
 pub(crate) struct SharedRows<'a, E> {
     elements: *mut E,

@@ -20,7 +20,9 @@
 //! a decay above 0), so below the neuron is silent for good and above it fires for ever, or with reset zero (infinity times
 //! 0) is NaN from the next step on.
 
-use super::block::{Cutter, SharedRows, add_per_channel, as_new, fill_per_channel, rows, with_scratch};
+use super::block::{
+    Cutter, SharedRows, add_per_channel, as_new, fill_per_channel, row_ahead, rows, with_scratch,
+};
 use super::run::{AtLevel, for_blocks, in_parts, past_cache};
 use super::vector::{ByColumns, Columns, Real, Simd, Vector};
 use crate::{AlifConfig, Reset, ScanShape};
@@ -278,11 +280,6 @@ fn step<S: Simd>(
             ahead,
         }));
     }
-}
-
-/// `width` elements of `matrix` from `start` on, or none where it ends before.
-fn row_ahead<E>(matrix: &[E], start: usize, width: usize) -> &[E] {
-    matrix.get(start..start + width).unwrap_or(&[])
 }
 
 impl<E: Real> AtLevel<E> for LifForward<'_, E> {

@@ -5,7 +5,7 @@ use super::law::Packed;
 use super::spread::{SPREAD_ROWS, SpreadRows};
 use super::window::BlockNeurons;
 use super::{with_flag, with_poles, with_switch};
-use crate::cpu::block::{Cutter, SharedRows, fill_per_channel};
+use crate::cpu::block::{Cutter, SharedRows, fill_per_channel, row_ahead};
 use crate::cpu::vector::{ByColumns, Real, Simd};
 use crate::scan::ThermalScan;
 use std::mem::MaybeUninit;
@@ -41,7 +41,7 @@ impl<E: Real> Forward<'_, E> {
     pub(crate) fn ahead(&self, t: usize, columns: &Range<usize>) -> &[E] {
         let shape = self.scan.shape();
         let next = if t + 1 < shape.steps { (t + 1) * shape.neurons() + columns.start } else { columns.end };
-        self.x.get(next..next + columns.len()).unwrap_or(&[])
+        row_ahead(self.x, next, columns.len())
     }
 
     /// Runs `columns` through all of time.

@@ -4,6 +4,7 @@ use super::backward_block::Backward;
 use super::forward::NeuronRows;
 use super::slopes::KEPT;
 use super::spread::SpreadRows;
+use crate::cpu::block::row_ahead;
 use crate::cpu::vector::{Real, Simd};
 use std::ops::Range;
 
@@ -61,7 +62,7 @@ impl<'a, E: Real> Window<'a, '_, E> {
     /// What the next block reads of x at step `t`.
     pub(crate) fn ahead(&self, t: usize) -> &'a [E] {
         let start = t * self.pass.scan.shape().neurons() + self.columns.end;
-        self.pass.x.get(start..start + self.width()).unwrap_or(&[])
+        row_ahead(self.pass.x, start, self.width())
     }
 }
 
