@@ -7,6 +7,8 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
+use crate::parallel;
+
 /// Buffers kept at most; the one kept longest goes first.
 const MOST_KEPT: usize = 12;
 
@@ -27,7 +29,7 @@ impl Buffer {
             let best = (0..kept.len()).filter(|&i| fits(&kept[i])).min_by_key(|&i| kept[i].len());
             best.map(|i| kept.remove(i))
         };
-        Self { data: kept.unwrap_or_else(|| vec![0.0; len]), len }
+        Self { data: kept.unwrap_or_else(|| parallel::zeros(len)), len }
     }
 }
 

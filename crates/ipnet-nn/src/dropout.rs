@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use crate::autograd::{operand, record1, view};
 use crate::composed;
 use crate::error::{Error, Result};
-use crate::parallel::PART;
+use crate::parallel::{self, PART};
 
 /// Where in the run a mask is drawn; two masks with different coordinates are independent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +47,7 @@ pub fn dropout(x: &Tensor, p: f64, at: DropoutAt) -> Result<Tensor> {
 fn masked(x: &[f32], p: f32, at: DropoutAt) -> Vec<f32> {
     let scale = 1.0 / (1.0 - p);
     let key = [at.seed as u32, (at.seed >> 32) as u32];
-    let mut y = vec![0.0; x.len()];
-    y.par_chunks_mut(PART).zip(x.par_chunks(PART)).enumerate().for_each(|(part, (y, x))| {
+    parallel::written(x.len(), PART, x.par_chunks(PART).enumerate(), |y, (part, x)| {
         for (quad, (y, x)) in y.chunks_mut(4).zip(x.chunks(4)).enumerate() {
             let block = (part * PART / 4 + quad) as u64;
             let words = philox4x32_10([block as u32, (block >> 32) as u32, at.layer, at.step], key);
@@ -56,6 +55,5 @@ fn masked(x: &[f32], p: f32, at: DropoutAt) -> Vec<f32> {
                 *y = if unit_f32(word) < p { 0.0 } else { x * scale };
             }
         }
-    });
-    y
+    })
 }

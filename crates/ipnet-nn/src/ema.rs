@@ -35,7 +35,7 @@ pub fn ema_scan(x: &Tensor, decay: &Tensor) -> Result<Tensor> {
     let (x_view, decay_view) = (view(OP, &x)?, view(OP, &decay)?);
     let (xs, a) = (x_view.slice()?, decay_view.slice()?);
     let frame = xs.len() / steps;
-    let mut y: Vec<f32> = vec![0.0; xs.len()];
+    let mut y = parallel::zeros(xs.len());
     for t in 0..steps {
         let (past, now) = y.split_at_mut(t * frame);
         let before = past.get(t.wrapping_sub(1).wrapping_mul(frame)..).filter(|_| t > 0);

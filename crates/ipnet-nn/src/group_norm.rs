@@ -49,13 +49,9 @@ pub fn group_norm(x: &Tensor, gamma: &Tensor, beta: &Tensor, groups: usize, eps:
     let (x, gamma, beta) = (operand(OP, x)?, operand(OP, gamma)?, operand(OP, beta)?);
     let (x_view, gamma_view, beta_view) = (view(OP, &x)?, view(OP, &gamma)?, view(OP, &beta)?);
     let (xs, gammas, betas) = (x_view.slice()?, gamma_view.slice()?, beta_view.slice()?);
-    let mut y = vec![0.0; xs.len()];
-    // Mean and inverse standard deviation of each group.
-    let stats: Vec<(f32, f32)> = y
-        .par_chunks_mut(group)
-        .zip(xs.par_chunks(group))
-        .enumerate()
-        .map(|(at, (y, x))| {
+    // With it, mean and inverse standard deviation of each group.
+    let (y, stats): (_, Vec<(f32, f32)>) =
+        parallel::written_with(xs.len(), group, xs.par_chunks(group).enumerate(), |y, (at, x)| {
             let mean = (parallel::sum(x) / group as f64) as f32;
             let var = parallel::sum_by(x, x, |x, _| (x - mean) * (x - mean)) / group as f64;
             let inv_sd = (1.0 / (var + eps).sqrt()) as f32;
@@ -65,8 +61,7 @@ pub fn group_norm(x: &Tensor, gamma: &Tensor, beta: &Tensor, groups: usize, eps:
                 y.iter_mut().zip(x).for_each(|(y, x)| *y = (x - mean) * scale + shift);
             }
             (mean, inv_sd)
-        })
-        .collect();
+        });
     record3(OP, [&x, &gamma, &beta], y, x.shape(), move |args| {
         let [x, gamma, _] = args.inputs;
         let dy = args.grad;
@@ -83,9 +78,8 @@ pub fn group_norm(x: &Tensor, gamma: &Tensor, beta: &Tensor, groups: usize, eps:
         });
         let (dgamma, dbeta) = sums.split_at(channels);
         let dx = args.needs[0].then(|| {
-            let mut dx = vec![0.0; x.len()];
-            let parts = dx.par_chunks_mut(group).zip(x.par_chunks(group).zip(dy.par_chunks(group)));
-            parts.enumerate().for_each(|(at, (dx, (x, dy)))| {
+            let groups_of_both = x.par_chunks(group).zip(dy.par_chunks(group)).enumerate();
+            parallel::written(x.len(), group, groups_of_both, |dx, (at, (x, dy))| {
                 let (mean, inv_sd) = stats[at];
                 let gamma = &gamma[at % groups * per_group..];
                 let (mut of_e, mut of_eh) = (0.0, 0.0);
@@ -101,8 +95,7 @@ pub fn group_norm(x: &Tensor, gamma: &Tensor, beta: &Tensor, groups: usize, eps:
                         *dx = inv_sd * (gamma * dy - of_e - (x - mean) * inv_sd * of_eh);
                     }
                 }
-            });
-            dx
+            })
         });
         Ok([dx, Some(dgamma.to_vec()), Some(dbeta.to_vec())])
     })

@@ -11,6 +11,7 @@ use crate::autograd::{operand, record2, record3, view};
 use crate::composed;
 use crate::error::{Error, Result};
 use crate::matmul::{Mat, matmul, part_rows};
+use crate::parallel;
 
 const OP: &str = "linear";
 
@@ -70,9 +71,8 @@ pub(crate) fn forward(
     bias: Option<&[f32]>,
     [rows, n_in, n_out]: [usize; 3],
 ) -> Vec<f32> {
-    let mut y = vec![0.0; rows * n_out];
     let per_part = part_rows(rows);
-    y.par_chunks_mut(per_part * n_out).zip(x.par_chunks(per_part * n_in)).for_each(|(y, x)| {
+    parallel::written(rows * n_out, per_part * n_out, x.par_chunks(per_part * n_in), |y, x| {
         if let Some(bias) = bias {
             for y in y.chunks_mut(n_out) {
                 y.copy_from_slice(bias);
@@ -80,8 +80,7 @@ pub(crate) fn forward(
         }
         let rows = x.len() / n_in;
         matmul([rows, n_in, n_out], Mat::rows(x, n_in), Mat::rows(w, n_in).t(), y, n_out, bias.is_some());
-    });
-    y
+    })
 }
 
 pub(crate) fn backward_x(w: &[f32], dy: &[f32], [rows, n_in, n_out]: [usize; 3]) -> Vec<f32> {

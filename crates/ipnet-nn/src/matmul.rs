@@ -3,7 +3,7 @@
 //! Design decision: `gemm`'s own threading and candle's global thread count are never used; callers split their
 //! product into parts of fixed shape ([`rows_in_parts`]) and rayon takes the parts.
 
-use rayon::prelude::*;
+use crate::parallel;
 
 /// A matrix in a slice: element `(r, c)` is `data[r * row_stride + c * col_stride]`.
 #[derive(Clone, Copy)]
@@ -72,15 +72,14 @@ pub(crate) fn matmul(
 
 /// `a b` as a new row-major `[m, n]` matrix, in parts of `rows_per_part` rows.
 pub(crate) fn rows_in_parts([m, k, n]: [usize; 3], a: Mat<'_>, b: Mat<'_>, rows_per_part: usize) -> Vec<f32> {
-    let mut c = vec![0.0; m * n];
-    if c.is_empty() || k == 0 {
-        return c;
+    if m * n * k == 0 {
+        return vec![0.0; m * n];
     }
-    c.par_chunks_mut(rows_per_part * n).enumerate().for_each(|(part, c)| {
+    let parts = 0..m.div_ceil(rows_per_part);
+    parallel::written(m * n, rows_per_part * n, parts, |c, part| {
         let a = Mat { data: &a.data[part * rows_per_part * a.row_stride..], ..a };
         matmul([c.len() / n, k, n], a, b, c, n, false);
-    });
-    c
+    })
 }
 
 /// Rows per part for `m` rows: about eight parts, each of at least 16 rows.

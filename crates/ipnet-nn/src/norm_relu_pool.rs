@@ -12,6 +12,7 @@ use rayon::prelude::*;
 
 use crate::autograd::{operand, record3, view};
 use crate::composed;
+use crate::conv::with_scratch;
 use crate::error::{Error, Result};
 use crate::norm::{BatchStats, Extent, batch_stats, inverse_sd};
 use crate::parallel;
@@ -124,14 +125,11 @@ impl Tail {
             let affine = Affine { gamma, beta };
             let (dgamma, dbeta) = self.gradient_of_affine(x, affine, args.grad);
             let dx = args.needs[0].then(|| {
-                let mut dx = vec![0.0; x.len()];
-                let samples =
-                    dx.par_chunks_mut(self.extent.sample()).zip(args.grad.par_chunks(self.pooled()));
-                samples.enumerate().for_each(|(n, (dx, dy))| {
+                let samples = args.grad.par_chunks(self.pooled()).enumerate();
+                parallel::written(x.len(), self.extent.sample(), samples, |dx, (n, dy)| {
                     let gradients = Affine { gamma: &dgamma, beta: &dbeta };
                     self.gradient_of_sample(self.sample(x, n), affine, gradients, dy, dx);
-                });
-                dx
+                })
             });
             Ok([dx, Some(dgamma), Some(dbeta)])
         })
@@ -149,13 +147,10 @@ impl Tail {
 
     /// `y` of the batch.
     pub(crate) fn forward(&self, x: &[f32], affine: Affine<'_>) -> Vec<f32> {
-        let mut y = vec![0.0; self.extent.batch * self.pooled()];
-        let samples = y.par_chunks_mut(self.pooled()).zip(x.par_chunks(self.extent.sample()));
-        samples.for_each_init(
-            || vec![0.0_f32; self.width],
-            |row, (y, x)| parallel::vectorized(|| self.forward_sample(x, affine, row, y)),
-        );
-        y
+        let samples = x.par_chunks(self.extent.sample());
+        parallel::written(self.extent.batch * self.pooled(), self.pooled(), samples, |y, x| {
+            with_scratch(self.width, |row| parallel::vectorized(|| self.forward_sample(x, affine, row, y)));
+        })
     }
 
     /// `y` of one sample; `row` is working memory of a row of `x`.

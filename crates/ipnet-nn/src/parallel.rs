@@ -4,6 +4,7 @@
 //! the batch whose partial sum is added in the order of the ranges. So the bits of a result are the same in a
 //! pool of one thread and of sixty-four; a larger pool only takes more parts at once.
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -32,26 +33,107 @@ pub(crate) fn vectorized<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
+/// A result's memory before it is written.
+///
+/// Design decision: `vec![0.0; len]` clears a large tensor on one thread and in memory, to write it once more. Here the
+/// thread that writes a part has cleared it just before, in its cache, or needs no zeros.
+pub(crate) struct Unwritten(Vec<f32>);
+
+impl Unwritten {
+    pub(crate) fn new(len: usize) -> Self {
+        Self(Vec::with_capacity(len))
+    }
+
+    /// The first `len` elements, at most as many as were asked for.
+    pub(crate) fn slice(&mut self, len: usize) -> &mut [MaybeUninit<f32>] {
+        &mut self.0.spare_capacity_mut()[..len]
+    }
+
+    /// The result.
+    ///
+    /// # Safety
+    /// All of `slice(len)` was written.
+    pub(crate) unsafe fn written(mut self, len: usize) -> Vec<f32> {
+        assert!(len <= self.0.capacity());
+        // SAFETY: the caller's promise.
+        unsafe { self.0.set_len(len) };
+        self.0
+    }
+}
+
+/// A part of a result, cleared.
+pub(crate) fn cleared(part: &mut [MaybeUninit<f32>]) -> &mut [f32] {
+    part.fill(MaybeUninit::new(0.0));
+    // SAFETY: all of it was written above.
+    unsafe { &mut *(std::ptr::from_mut(part) as *mut [f32]) }
+}
+
+/// Numbers as memory that something else is written to.
+///
+/// # Safety
+/// Nothing but numbers may be written to it.
+pub(crate) unsafe fn as_unwritten(part: &mut [f32]) -> &mut [MaybeUninit<f32>] {
+    // SAFETY: the same layout; it stays written by the caller's promise.
+    unsafe { &mut *(std::ptr::from_mut(part) as *mut [MaybeUninit<f32>]) }
+}
+
+/// A vector of `len` elements in chunks of `chunk`, each cleared and then handed to `write` with its item of `items`, and
+/// what `write` returned.
+///
+/// # Panics
+/// If there are not as many items as chunks.
+pub(crate) fn written_with<I, R: Send>(
+    len: usize,
+    chunk: usize,
+    items: I,
+    write: impl Fn(&mut [f32], I::Item) -> R + Sync,
+) -> (Vec<f32>, Vec<R>)
+where
+    I: IntoParallelIterator<Iter: IndexedParallelIterator>,
+{
+    let items = items.into_par_iter();
+    assert_eq!(items.len(), len.div_ceil(chunk), "one item a chunk");
+    let mut result = Unwritten::new(len);
+    let chunks = result.slice(len).par_chunks_mut(chunk).zip(items);
+    let returned = chunks.map(|(part, item)| write(cleared(part), item)).collect();
+    // SAFETY: there is an item for each chunk, and each chunk was cleared.
+    (unsafe { result.written(len) }, returned)
+}
+
+/// The vector of [`written_with`].
+pub(crate) fn written<I>(
+    len: usize,
+    chunk: usize,
+    items: I,
+    write: impl Fn(&mut [f32], I::Item) + Sync,
+) -> Vec<f32>
+where
+    I: IntoParallelIterator<Iter: IndexedParallelIterator>,
+{
+    written_with(len, chunk, items, write).0
+}
+
+/// `len` zeros, cleared by all threads.
+pub(crate) fn zeros(len: usize) -> Vec<f32> {
+    written(len, PART, 0..len.div_ceil(PART), |_, _| ())
+}
+
 /// `out[i] = f(a[i])`.
 pub(crate) fn map1(a: &[f32], f: impl Fn(f32) -> f32 + Sync) -> Vec<f32> {
-    let mut out = vec![0.0; a.len()];
-    out.par_chunks_mut(PART).zip(a.par_chunks(PART)).for_each(|(out, a)| {
+    written(a.len(), PART, a.par_chunks(PART), |out, a| {
         for (out, &a) in out.iter_mut().zip(a) {
             *out = f(a);
         }
-    });
-    out
+    })
 }
 
 /// `out[i] = f(a[i], b[i])`.
 pub(crate) fn map2(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32 + Sync) -> Vec<f32> {
-    let mut out = vec![0.0; a.len()];
-    out.par_chunks_mut(PART).zip(a.par_chunks(PART).zip(b.par_chunks(PART))).for_each(|(out, (a, b))| {
+    written(a.len(), PART, a.par_chunks(PART).zip(b.par_chunks(PART)), |out, (a, b)| {
         for (out, (&a, &b)) in out.iter_mut().zip(a.iter().zip(b)) {
             *out = f(a, b);
         }
-    });
-    out
+    })
 }
 
 /// Sum over `items` of what `add(item, sum)` adds to a zeroed vector of `len` elements, by [`sum_of_parts`].

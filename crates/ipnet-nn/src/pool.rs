@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use crate::autograd::{operand, record1, view};
 use crate::composed;
 use crate::error::{Error, Result};
-use crate::parallel::PART;
+use crate::parallel::{self, PART};
 
 /// Extents of a plane before and after pooling.
 #[derive(Clone, Copy)]
@@ -36,34 +36,29 @@ impl Planes {
 
     /// `f(y plane, x plane, index of the plane)` for all planes, into a new, zeroed `y`.
     pub(crate) fn forward(&self, x: &[f32], f: impl Fn(&mut [f32], &[f32], usize) + Sync) -> Vec<f32> {
-        let mut y = vec![0.0; x.len() / self.x_len() * self.y_len()];
-        let per_part = PART.div_ceil(self.x_len());
-        y.par_chunks_mut(per_part * self.y_len())
-            .zip(x.par_chunks(per_part * self.x_len()))
-            .enumerate()
-            .for_each(|(part, (y, x))| {
-                let planes = y.chunks_exact_mut(self.y_len()).zip(x.chunks_exact(self.x_len()));
-                for (plane, (y, x)) in planes.enumerate() {
-                    f(y, x, part * per_part + plane);
-                }
-            });
-        y
+        self.each(x, [self.x_len(), self.y_len()], f)
     }
 
     /// `f(dx plane, dy plane, index of the plane)` for all planes, into a new, zeroed `dx`.
     pub(crate) fn backward(&self, dy: &[f32], f: impl Fn(&mut [f32], &[f32], usize) + Sync) -> Vec<f32> {
-        let mut dx = vec![0.0; dy.len() / self.y_len() * self.x_len()];
+        self.each(dy, [self.y_len(), self.x_len()], f)
+    }
+
+    /// `f(new plane of length to, old plane of length from, index of the plane)` for all planes of `old`.
+    fn each(
+        &self,
+        old: &[f32],
+        [from, to]: [usize; 2],
+        f: impl Fn(&mut [f32], &[f32], usize) + Sync,
+    ) -> Vec<f32> {
         let per_part = PART.div_ceil(self.x_len());
-        dx.par_chunks_mut(per_part * self.x_len())
-            .zip(dy.par_chunks(per_part * self.y_len()))
-            .enumerate()
-            .for_each(|(part, (dx, dy))| {
-                let planes = dx.chunks_exact_mut(self.x_len()).zip(dy.chunks_exact(self.y_len()));
-                for (plane, (dx, dy)) in planes.enumerate() {
-                    f(dx, dy, part * per_part + plane);
-                }
-            });
-        dx
+        let parts = old.par_chunks(per_part * from).enumerate();
+        parallel::written(old.len() / from * to, per_part * to, parts, |new, (part, old)| {
+            let planes = new.chunks_exact_mut(to).zip(old.chunks_exact(from));
+            for (plane, (new, old)) in planes.enumerate() {
+                f(new, old, part * per_part + plane);
+            }
+        })
     }
 
     /// `y = ` averages over the `k x k` windows of plane `x`, written over.

@@ -20,6 +20,7 @@ use crate::buffers::Buffer;
 use crate::composed;
 use crate::conv::{self, Geometry};
 use crate::error::{Error, Result};
+use crate::parallel;
 use crate::pool::{Planes, windows_of};
 
 const OP: &str = "conv_stage";
@@ -223,26 +224,24 @@ impl Stage {
     fn rectified(&self, x: &[f32], w: &[f32], bias: &[f32], tracked: bool) -> (Vec<f32>, Vec<u8>) {
         let g = &self.g;
         let forward = conv::Forward::new(g, w, Some(bias));
-        let mut y = vec![0.0; g.batch * self.pooled()];
         let mut open = vec![0; if tracked { g.batch * g.y_sample() } else { 0 }];
         let of_sample = if tracked { g.y_sample() } else { 1 };
         let mut masks: Vec<&mut [u8]> = open.chunks_mut(of_sample).collect();
         masks.resize_with(g.batch, Default::default);
-        y.par_chunks_mut(self.pooled()).zip(x.par_chunks(g.x_sample())).zip(masks).for_each(
-            |((y, x), open)| {
-                conv::with_scratch(g.y_sample(), |z| {
-                    forward.sample(x, z);
-                    for (open, z) in open.iter_mut().zip(&*z) {
-                        *open = u8::from(*z > 0.0);
-                    }
-                    // Not z.max(0.0), which would turn the NaN of a diverged layer into 0.
-                    z.iter_mut().for_each(|z| *z = if *z < 0.0 { 0.0 } else { *z });
-                    for (y, z) in y.chunks_exact_mut(self.planes.y_len()).zip(z.chunks_exact(g.y_plane())) {
-                        self.planes.average(self.pool, z, y);
-                    }
-                });
-            },
-        );
+        let samples = x.par_chunks(g.x_sample()).zip(masks);
+        let y = parallel::written(g.batch * self.pooled(), self.pooled(), samples, |y, (x, open)| {
+            conv::with_scratch(g.y_sample(), |z| {
+                forward.sample(x, z);
+                for (open, z) in open.iter_mut().zip(&*z) {
+                    *open = u8::from(*z > 0.0);
+                }
+                // Not z.max(0.0), which would turn the NaN of a diverged layer into 0.
+                z.iter_mut().for_each(|z| *z = if *z < 0.0 { 0.0 } else { *z });
+                for (y, z) in y.chunks_exact_mut(self.planes.y_len()).zip(z.chunks_exact(g.y_plane())) {
+                    self.planes.average(self.pool, z, y);
+                }
+            });
+        });
         (y, open)
     }
 
@@ -287,8 +286,8 @@ impl Stage {
             .for_each(|(z, x)| forward.sample(x, z));
         let mut fired = Buffer::new(z.len());
         scan.forward(of_neurons, &z, &mut fired)?;
-        let mut y = vec![0.0; g.batch * self.pooled()];
-        y.par_chunks_mut(self.pooled()).zip(fired.par_chunks(g.y_sample())).for_each(|(y, fired)| {
+        let samples = fired.par_chunks(g.y_sample());
+        let y = parallel::written(g.batch * self.pooled(), self.pooled(), samples, |y, fired| {
             for (y, fired) in y.chunks_exact_mut(self.planes.y_len()).zip(fired.chunks_exact(g.y_plane())) {
                 self.planes.average(self.pool, fired, y);
             }

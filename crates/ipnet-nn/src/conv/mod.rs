@@ -27,7 +27,7 @@ use rayon::prelude::*;
 use crate::autograd::{operand, record2, record3, view};
 use crate::composed;
 use crate::error::{Error, Result};
-use crate::parallel;
+use crate::parallel::{self, Unwritten, cleared};
 
 pub(crate) use method::Forward;
 use method::{BackwardW, BackwardX};
@@ -175,19 +175,15 @@ pub fn conv2d(
 /// `y [N, O, OH, OW]`.
 pub(crate) fn forward(g: &Geometry, x: &[f32], w: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
     let forward = Forward::new(g, w, bias);
-    let mut y = vec![0.0; g.batch * g.y_sample()];
-    y.par_chunks_mut(g.y_sample()).zip(x.par_chunks(g.x_sample())).for_each(|(y, x)| forward.sample(x, y));
-    y
+    let samples = x.par_chunks(g.x_sample());
+    parallel::written(g.batch * g.y_sample(), g.y_sample(), samples, |y, x| forward.sample(x, y))
 }
 
 /// `dx [N, C, H, W]`.
 pub(crate) fn backward_x(g: &Geometry, w: &[f32], dy: &[f32]) -> Vec<f32> {
     let backward = BackwardX::new(g, w);
-    let mut dx = vec![0.0; g.batch * g.x_sample()];
-    dx.par_chunks_mut(g.x_sample())
-        .zip(dy.par_chunks(g.y_sample()))
-        .for_each(|(dx, dy)| backward.sample(dy, dx));
-    dx
+    let samples = dy.par_chunks(g.y_sample());
+    parallel::written(g.batch * g.x_sample(), g.x_sample(), samples, |dx, dy| backward.sample(dy, dx))
 }
 
 /// `dw [O, C, kh, kw]`.
@@ -222,8 +218,9 @@ pub(crate) fn backward(
     let (by_x, by_w) = (needs[0].then(|| BackwardX::new(g, w)), BackwardW::new(g));
     let per_part = g.batch.div_ceil(parallel::MOST_PARTIAL_SUMS);
     let parts = g.batch.div_ceil(per_part);
-    let mut dx = vec![0.0; if needs[0] { x.len() } else { 0 }];
-    let mut dx_parts: Vec<&mut [f32]> = dx.chunks_mut(per_part * g.x_sample()).collect();
+    let dx_len = if needs[0] { x.len() } else { 0 };
+    let mut dx = Unwritten::new(dx_len);
+    let mut dx_parts: Vec<&mut [_]> = dx.slice(dx_len).chunks_mut(per_part * g.x_sample()).collect();
     dx_parts.resize_with(parts, Default::default);
     let sums: Vec<[Vec<f32>; 2]> = dx_parts
         .into_par_iter()
@@ -233,7 +230,9 @@ pub(crate) fn backward(
             let mut db = vec![0.0; if needs[2] { g.c_out } else { 0 }];
             let mut dx = dx.chunks_exact_mut(g.x_sample());
             for n in part * per_part..((part + 1) * per_part).min(g.batch) {
+                let mut handed_out = false;
                 dy(n, &mut |dy| {
+                    handed_out = true;
                     if needs[1] {
                         by_w.sample(&x[n * g.x_sample()..(n + 1) * g.x_sample()], dy, &mut dw);
                     }
@@ -241,9 +240,10 @@ pub(crate) fn backward(
                         *db += parallel::sum(plane) as f32;
                     }
                     if let (Some(by_x), Some(dx)) = (&by_x, dx.next()) {
-                        by_x.sample(dy, dx);
+                        by_x.sample(dy, cleared(dx));
                     }
                 });
+                assert!(handed_out, "sample {n} was not handed out");
             }
             [if needs[1] { by_w.finish(dw) } else { dw }, db]
         })
@@ -257,7 +257,9 @@ pub(crate) fn backward(
             total
         })
         .unwrap_or_default();
-    Gradients { dx: needs[0].then_some(dx), dw: needs[1].then_some(dw), db: needs[2].then_some(db) }
+    // SAFETY: `dx` was cleared sample by sample, all of them: the loop asserts that each was handed out.
+    let dx = needs[0].then(|| unsafe { dx.written(dx_len) });
+    Gradients { dx, dw: needs[1].then_some(dw), db: needs[2].then_some(db) }
 }
 
 /// `db[o] = sum_{n, r, c} dy[n, o, r, c]` for `dy [N, O, plane]`.

@@ -6,7 +6,6 @@
 //! else is one product for each offset `u`, `[O, C] x [C, space]`, that adds up in place.
 
 use candle_core::Tensor;
-use rayon::prelude::*;
 
 use super::backward_bias;
 #[cfg(target_arch = "x86_64")]
@@ -101,9 +100,8 @@ fn forward(e: &Extent, x: &[f32], w: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
     if let Some(filtered) = e.filtered() {
         return filtered.correlate(x, |o, i, u| w[(o * e.c_in + i) * e.k + u], bias);
     }
-    let mut y = vec![0.0; e.steps * e.batch * e.c_out * e.space];
-    let x_sample = e.c_in * e.space;
-    y.par_chunks_mut(e.c_out * e.space).enumerate().for_each(|(sample, y)| {
+    let (x_sample, y_sample, samples) = (e.c_in * e.space, e.c_out * e.space, e.steps * e.batch);
+    parallel::written(samples * y_sample, y_sample, 0..samples, |y, sample| {
         if let Some(bias) = bias {
             for (plane, &bias) in y.chunks_exact_mut(e.space).zip(bias) {
                 plane.fill(bias);
@@ -113,8 +111,7 @@ fn forward(e: &Extent, x: &[f32], w: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
             let x = Mat::rows(&x[source * x_sample..(source + 1) * x_sample], e.space);
             matmul([e.c_out, e.c_in, e.space], e.tap(w, u), x, y, e.space, true);
         }
-    });
-    y
+    })
 }
 
 fn backward_x(e: &Extent, w: &[f32], dy: &[f32]) -> Vec<f32> {
@@ -123,15 +120,13 @@ fn backward_x(e: &Extent, w: &[f32], dy: &[f32]) -> Vec<f32> {
         let turned = |i: usize, o: usize, u: usize| w[(o * e.c_in + i) * e.k + e.k - 1 - u];
         return filtered.adjoint().correlate(dy, turned, None);
     }
-    let mut dx = vec![0.0; e.steps * e.batch * e.c_in * e.space];
-    let y_sample = e.c_out * e.space;
-    dx.par_chunks_mut(e.c_in * e.space).enumerate().for_each(|(sample, dx)| {
+    let (x_sample, y_sample, samples) = (e.c_in * e.space, e.c_out * e.space, e.steps * e.batch);
+    parallel::written(samples * x_sample, x_sample, 0..samples, |dx, sample| {
         for (u, source) in e.taps(sample, true) {
             let dy = Mat::rows(&dy[source * y_sample..(source + 1) * y_sample], e.space);
             matmul([e.c_in, e.c_out, e.space], e.tap(w, u).t(), dy, dx, e.space, true);
         }
-    });
-    dx
+    })
 }
 
 fn backward_w(e: &Extent, x: &[f32], dy: &[f32]) -> Vec<f32> {

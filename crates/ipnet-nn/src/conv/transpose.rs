@@ -1,6 +1,7 @@
 //! Transposed blocks of channels for AVX2: from plane after plane to pixel after pixel, and back.
 
 use std::arch::x86_64::*;
+use std::mem::MaybeUninit;
 
 use super::winograd::LANES;
 
@@ -42,13 +43,18 @@ pub(super) unsafe fn by_pixel(
 /// # Safety
 /// AVX2.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn by_plane(pixels: &[f32], planes: &mut [f32], plane: usize, channels: usize) {
+pub(super) unsafe fn by_plane(
+    pixels: &[f32],
+    planes: &mut [MaybeUninit<f32>],
+    plane: usize,
+    channels: usize,
+) {
     let count = pixels.len() / LANES;
     assert!(channels <= LANES && (channels == 0 || (channels - 1) * plane + count <= planes.len()));
     if count < LANES {
         for k in 0..channels {
             for p in 0..count {
-                planes[k * plane + p] = pixels[p * LANES + k];
+                planes[k * plane + p].write(pixels[p * LANES + k]);
             }
         }
         return;
@@ -58,7 +64,7 @@ pub(super) unsafe fn by_plane(pixels: &[f32], planes: &mut [f32], plane: usize, 
         unsafe {
             let block = transpose(pixels.as_ptr().add(p * LANES), LANES);
             for (k, row) in block.into_iter().enumerate().take(channels) {
-                _mm256_storeu_ps(planes.as_mut_ptr().add(k * plane + p), row);
+                _mm256_storeu_ps(planes.as_mut_ptr().add(k * plane + p).cast(), row);
             }
         }
     }
@@ -101,6 +107,7 @@ pub(super) unsafe fn transpose(from: *const f32, stride: usize) -> [__m256; LANE
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parallel::as_unwritten;
 
     #[test]
     fn blocks_and_what_is_left_over_change_places() {
@@ -129,7 +136,7 @@ mod tests {
             if width == LANES {
                 let mut back = vec![-1.0; channels * plane];
                 // SAFETY: as above.
-                unsafe { by_plane(&to, &mut back, plane, channels) };
+                unsafe { by_plane(&to, as_unwritten(&mut back), plane, channels) };
                 for (at, value) in back.iter().enumerate() {
                     let expected = if at % plane < pixels { at as f32 } else { -1.0 };
                     assert_eq!(*value, expected, "pixel {} of plane {}", at % plane, at / plane);

@@ -6,12 +6,12 @@
 //! [`conv2d`] does the rest; the copy costs `kt` times the input, the arithmetic is that of the fast kernel.
 
 use candle_core::Tensor;
-use rayon::prelude::*;
 
 use super::conv2d;
 use crate::autograd::{operand, record1, view};
 use crate::composed;
 use crate::error::{Error, Result};
+use crate::parallel;
 
 const OP: &str = "conv3d";
 
@@ -60,10 +60,10 @@ fn stack_frames(x: &Tensor, kt: usize) -> Result<Tensor> {
     let source = move |at: usize, shift: usize| {
         (at / batch + shift).checked_sub(kt / 2).filter(|&t| t < steps).map(|t| t * batch + at % batch)
     };
-    let mut y = vec![0.0; steps * batch * kt * sample];
     let x_view = view(OP, &x)?;
     let xs = x_view.slice()?;
-    y.par_chunks_mut(kt * sample).enumerate().for_each(|(at, y)| {
+    let frames = steps * batch;
+    let y = parallel::written(frames * kt * sample, kt * sample, 0..frames, |y, at| {
         for (u, y) in y.chunks_exact_mut(sample).enumerate() {
             if let Some(from) = source(at, u) {
                 y.copy_from_slice(&xs[from * sample..(from + 1) * sample]);
@@ -71,8 +71,7 @@ fn stack_frames(x: &Tensor, kt: usize) -> Result<Tensor> {
         }
     });
     record1(OP, &x, y, (steps * batch, kt * c_in, h, w), move |args| {
-        let mut dx = vec![0.0; steps * batch * sample];
-        dx.par_chunks_mut(sample).enumerate().for_each(|(at, dx)| {
+        let dx = parallel::written(frames * sample, sample, 0..frames, |dx, at| {
             for u in 0..kt {
                 if let Some(to) = source(at, kt - 1 - u) {
                     let dy = &args.grad[(to * kt + u) * sample..(to * kt + u + 1) * sample];

@@ -11,6 +11,7 @@ use crate::autograd::{operand, record2, view};
 use crate::composed;
 use crate::conv::{self, Geometry};
 use crate::error::{Error, Result};
+use crate::parallel;
 
 const OP: &str = "conv_lstm_scan";
 
@@ -46,9 +47,9 @@ pub fn conv_lstm_scan(xconv: &Tensor, w_hh: &Tensor) -> Result<Tensor> {
 
 fn forward(g: &Geometry, steps: usize, x: &[f32], w: &[f32]) -> (Vec<f32>, Vec<f32>) {
     let (units, frame) = (g.x_sample(), g.batch * g.x_sample());
-    let mut h = vec![0.0; steps * frame];
+    let mut h = parallel::zeros(steps * frame);
     let mut c = vec![0.0; frame];
-    let mut saved = vec![0.0; steps * frame * Lstm::SAVED];
+    let mut saved = parallel::zeros(steps * frame * Lstm::SAVED);
     let zeros = vec![0.0; frame];
     for step in 0..steps {
         let (past, now) = h.split_at_mut(step * frame);
@@ -76,7 +77,7 @@ fn backward(
     dy: &[f32],
 ) -> (Vec<f32>, Vec<f32>) {
     let (units, frame) = (g.x_sample(), g.batch * g.x_sample());
-    let mut dx = vec![0.0; steps * 4 * frame];
+    let mut dx = parallel::zeros(steps * 4 * frame);
     let mut dh = dy[(steps - 1) * frame..].to_vec();
     let mut dc = vec![0.0; frame];
     let mut dr = vec![0.0; 4 * frame];

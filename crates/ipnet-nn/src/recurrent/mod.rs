@@ -18,6 +18,7 @@ use crate::autograd::{operand, record2, record3, view};
 use crate::composed;
 use crate::error::{Error, Result};
 use crate::matmul::{Mat, matmul, part_rows};
+use crate::parallel;
 use cell::{Backward, Cell, Forward, Gru, Lstm, Rnn};
 
 pub use conv_lstm::conv_lstm_scan;
@@ -154,7 +155,7 @@ fn forward<C: Cell>(e: &Extent, x: &[f32], w: &[f32], b: Option<&[f32]>) -> (Vec
             (h, saved)
         })
         .collect();
-    let mut all = vec![0.0; e.steps * e.batch * units];
+    let mut all = parallel::zeros(e.steps * e.batch * units);
     let mut kept = Vec::with_capacity(parts.len());
     for (part, (h, saved)) in parts.into_iter().enumerate() {
         e.scatter(part, &h[e.rows_of(part) * units..], units, &mut all);
@@ -209,8 +210,7 @@ fn backward<C: Cell>(e: &Extent, w: &[f32], saved: &[Vec<f32>], h: &[f32], dy: &
             (dx, dr)
         })
         .collect();
-    let mut dx = vec![0.0; e.steps * e.batch * width];
-    let mut dr = vec![0.0; e.steps * e.batch * width];
+    let [mut dx, mut dr] = [(); 2].map(|()| parallel::zeros(e.steps * e.batch * width));
     for (part, (part_dx, part_dr)) in parts.iter().enumerate() {
         e.scatter(part, part_dx, width, &mut dx);
         e.scatter(part, part_dr, width, &mut dr);

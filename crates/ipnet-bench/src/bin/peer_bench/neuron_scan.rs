@@ -15,6 +15,7 @@ use ipnet_kernel::{
 use ipnet_rng::Stream;
 use serde_json::{Value, json};
 use std::hint::black_box;
+use std::iter::repeat_n;
 use std::sync::Arc;
 
 /// Volts per unit of drive in the kit's step law.
@@ -163,7 +164,8 @@ fn into_fresh(
     lens: [usize; 2],
 ) -> Box<dyn FnMut()> {
     Box::new(move || {
-        let [mut out, mut dx] = lens.map(|len| vec![0.0; len]);
+        // Not `vec![0.0; len]`: the allocator's zeroed blocks are for those who only read them.
+        let [mut out, mut dx] = lens.map(|len| repeat_n(0.0, len).collect::<Vec<f32>>());
         if let Err(error) = run(&mut out, &mut dx) {
             unreachable!("the same call succeeded before: {error}");
         }

@@ -5,6 +5,7 @@
 //! of pixels, so that a panel of all channels stays in the second-level cache.
 
 use std::arch::x86_64::*;
+use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
@@ -15,10 +16,22 @@ use super::product::{outer_product, product};
 use super::{
     LANES, SIDE, Spectrum, TILE, gather, lanes_of, points, put, scatter, start_of, weight_at, weight_stride,
 };
-use crate::parallel;
+use crate::parallel::{self, Unwritten};
 
 /// Pixels of a panel: whole cache lines, and eight register tiles of the product.
 const PANEL: usize = 48;
+
+const AHEAD: usize = 1;
+
+/// Fetches `width` pixels of the first eight of `planes`, `plane` elements apart.
+fn prefetch(planes: &[f32], plane: usize, width: usize) {
+    for row in planes.chunks(plane).take(LANES) {
+        for line in row[..width.min(row.len())].chunks(16) {
+            // SAFETY: an address inside a slice.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        }
+    }
+}
 
 /// A convolution over time that this module handles.
 #[derive(Clone, Copy)]
@@ -50,10 +63,11 @@ impl OverTime {
         bias: Option<&[f32]>,
     ) -> Vec<f32> {
         let packed = self.pack(at);
-        let mut y = vec![0.0; self.steps * self.batch * self.c_out * self.space];
-        let mut parts: Vec<Vec<&mut [f32]>> = Vec::new();
+        let len = self.steps * self.batch * self.c_out * self.space;
+        let mut y = Unwritten::new(len);
+        let mut parts: Vec<Vec<&mut [_]>> = Vec::new();
         parts.resize_with(self.parts(), Vec::new);
-        for (sample, y) in y.chunks_exact_mut(self.c_out * self.space).enumerate() {
+        for (sample, y) in y.slice(len).chunks_exact_mut(self.c_out * self.space).enumerate() {
             let (t, b) = (sample / self.batch, sample % self.batch);
             parts[t / TILE * self.batch + b].push(y);
         }
@@ -61,7 +75,8 @@ impl OverTime {
             let frames = self.frames(x, self.c_in, part, 1);
             self.part(&frames, &packed, bias, &mut y);
         });
-        y
+        // SAFETY: each sample is in a part, and a part writes all channels of all pixels of its samples.
+        unsafe { y.written(len) }
     }
 
     /// `dw [O, C, 3]` of `x` and the result's gradient `dy`.
@@ -128,8 +143,14 @@ impl OverTime {
         })
     }
 
-    /// Up to four frames `y [O, space]` of six frames of `x`.
-    fn part(&self, x: &[Option<&[f32]>; SIDE], packed: &[f32], bias: Option<&[f32]>, y: &mut [&mut [f32]]) {
+    /// Up to four frames `y [O, space]` of six frames of `x`; all of them is written.
+    fn part(
+        &self,
+        x: &[Option<&[f32]>; SIDE],
+        packed: &[f32],
+        bias: Option<&[f32]>,
+        y: &mut [&mut [MaybeUninit<f32>]],
+    ) {
         let [v_len, m_len] = [self.c_in, self.c_out].map(|channels| Spectrum::new(channels, PANEL).len(SIDE));
         with_scratch(SIDE * PANEL * LANES + v_len + m_len, |scratch| {
             let (lines, rest) = scratch.split_at_mut(SIDE * PANEL * LANES);
@@ -171,8 +192,16 @@ impl OverTime {
         let spectrum = Spectrum::new(channels, width);
         for block in 0..spectrum.blocks {
             let channels = LANES.min(channels - block * LANES);
-            for (frame, line) in frames.iter().zip(lines.chunks_exact_mut(PANEL * LANES)) {
+            for (index, (frame, line)) in frames.iter().zip(lines.chunks_exact_mut(PANEL * LANES)).enumerate()
+            {
                 let line = &mut line[..width * LANES];
+                let (next_block, next_frame) =
+                    if index + AHEAD < N { (block, index + AHEAD) } else { (block + 1, index + AHEAD - N) };
+                if let Some(Some(frame)) = frames.get(next_frame)
+                    && let Some(from) = frame.get(next_block * LANES * self.space + start..)
+                {
+                    prefetch(from, self.space, width);
+                }
                 if frame.is_none() || channels < LANES {
                     line.fill(0.0);
                 }

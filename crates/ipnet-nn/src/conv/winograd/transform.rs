@@ -4,6 +4,7 @@ use std::arch::x86_64::*;
 
 use super::super::transpose::{by_pixel, by_plane};
 use super::{LANES, SIDE, TILE, points};
+use crate::parallel::as_unwritten;
 
 /// Lines of pixels `[lines][line][8]` of the `block`-th eight channels of `planes [C, h, w]`: row 0 is row `first` of the
 /// planes padded by `padding`; what is outside is zero.
@@ -43,7 +44,7 @@ pub(super) fn store(
 ) {
     for (row, from) in (row..h).zip(lines.chunks_exact(line * LANES).take(TILE)) {
         // SAFETY: `applies` found AVX2.
-        unsafe { by_plane(&from[..w * LANES], &mut planes[row * w..], h * w, channels) };
+        unsafe { by_plane(&from[..w * LANES], as_unwritten(&mut planes[row * w..]), h * w, channels) };
     }
 }
 

@@ -3,10 +3,14 @@
 //! Design decision: a training step frees and allocates the same few hundred tensors and partial sums. An allocator that
 //! gives them back to the system gets zeroed pages instead (2 MiB for a block of any size, with huge pages), which took a
 //! fifth of a step's processor time here. Only blocks from 32 KiB on are kept, in size classes an eighth of a power of two apart, at most [`SLOTS`] and [`MOST_BYTES`]; all
-//! other requests, and all there is no kept block for, go to the allocator inside.
+//! other requests, and all there is no kept block for, go to the allocator inside. Large zeroed blocks are [`zero_pages`].
+
+mod zero_pages;
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::sync::{Mutex, PoisonError};
+
+use zero_pages::ZeroPages;
 
 /// Blocks below this size are the inner allocator's business.
 const FROM_BYTES: usize = 1 << 15;
@@ -20,6 +24,7 @@ const ALIGN: usize = 4096;
 pub struct Keeping<A> {
     inner: A,
     kept: Mutex<Kept>,
+    zeros: ZeroPages,
 }
 
 #[derive(Debug)]
@@ -32,7 +37,8 @@ struct Kept {
 impl<A> Keeping<A> {
     /// Keeps blocks of `inner`.
     pub const fn new(inner: A) -> Self {
-        Self { inner, kept: Mutex::new(Kept { blocks: [(0, 0); SLOTS], bytes: 0 }) }
+        let kept = Kept { blocks: [(0, 0); SLOTS], bytes: 0 };
+        Self { inner, kept: Mutex::new(kept), zeros: ZeroPages::new() }
     }
 
     /// A kept block of exactly `size`.
@@ -65,9 +71,9 @@ fn class(layout: Layout) -> Option<Layout> {
     Layout::from_size_align(size.checked_next_multiple_of(grain)?, ALIGN).ok()
 }
 
-// SAFETY: a block is the inner allocator's, of the layout that `class` gives for the request when it is allocated, kept
-// and freed alike; a kept block is in one slot and leaves it under the lock before anyone gets it. Nothing here allocates
-// or panics.
+// SAFETY: a block is a range of zero pages, found again by its address when it is freed, or the inner allocator's, of the
+// layout that `class` gives for the request when it is allocated, kept and freed alike; a kept block is in one slot and
+// leaves it under the lock before anyone gets it. Nothing here allocates or panics.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for Keeping<A> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some(class) = class(layout) else {
@@ -83,6 +89,9 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Keeping<A> {
             // SAFETY: as in `alloc`.
             return unsafe { self.inner.alloc_zeroed(layout) };
         };
+        if let Some(block) = self.zeros.take(class) {
+            return block;
+        }
         let Some(block) = self.take(class.size()) else {
             // SAFETY: the class is not empty.
             return unsafe { self.inner.alloc_zeroed(class) };
@@ -119,7 +128,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Keeping<A> {
             // SAFETY: the block came from the inner allocator with this layout.
             None => unsafe { self.inner.dealloc(block, layout) },
             Some(class) => {
-                if !self.keep(block, class.size()) {
+                if !self.zeros.give_back(block, class) && !self.keep(block, class.size()) {
                     // SAFETY: as above.
                     unsafe { self.inner.dealloc(block, class) }
                 }
