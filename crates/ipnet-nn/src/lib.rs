@@ -40,6 +40,7 @@ mod recurrent;
 mod relu_pool;
 mod stage;
 mod time;
+mod time_stage;
 
 pub use activation::relu;
 pub use adam::{AdamStep, Moments};
@@ -60,3 +61,4 @@ pub use recurrent::{conv_lstm_scan, gru_scan, lstm_scan, rnn_scan};
 pub use relu_pool::relu_avg_pool2d;
 pub use stage::{Neurons, conv_stage};
 pub use time::mean_over_time;
+pub use time_stage::conv_time_stage;

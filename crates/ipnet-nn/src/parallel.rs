@@ -37,15 +37,15 @@ pub(crate) fn vectorized<R>(f: impl FnOnce() -> R) -> R {
 ///
 /// Design decision: `vec![0.0; len]` clears a large tensor on one thread and in memory, to write it once more. Here the
 /// thread that writes a part has cleared it just before, in its cache, or needs no zeros.
-pub(crate) struct Unwritten(Vec<f32>);
+pub(crate) struct Unwritten<T>(Vec<T>);
 
-impl Unwritten {
+impl<T> Unwritten<T> {
     pub(crate) fn new(len: usize) -> Self {
         Self(Vec::with_capacity(len))
     }
 
     /// The first `len` elements, at most as many as were asked for.
-    pub(crate) fn slice(&mut self, len: usize) -> &mut [MaybeUninit<f32>] {
+    pub(crate) fn slice(&mut self, len: usize) -> &mut [MaybeUninit<T>] {
         &mut self.0.spare_capacity_mut()[..len]
     }
 
@@ -53,7 +53,7 @@ impl Unwritten {
     ///
     /// # Safety
     /// All of `slice(len)` was written.
-    pub(crate) unsafe fn written(mut self, len: usize) -> Vec<f32> {
+    pub(crate) unsafe fn written(mut self, len: usize) -> Vec<T> {
         assert!(len <= self.0.capacity());
         // SAFETY: the caller's promise.
         unsafe { self.0.set_len(len) };
@@ -62,10 +62,10 @@ impl Unwritten {
 }
 
 /// A part of a result, cleared.
-pub(crate) fn cleared(part: &mut [MaybeUninit<f32>]) -> &mut [f32] {
-    part.fill(MaybeUninit::new(0.0));
+pub(crate) fn cleared<T: Copy + Default>(part: &mut [MaybeUninit<T>]) -> &mut [T] {
+    part.fill(MaybeUninit::new(T::default()));
     // SAFETY: all of it was written above.
-    unsafe { &mut *(std::ptr::from_mut(part) as *mut [f32]) }
+    unsafe { &mut *(std::ptr::from_mut(part) as *mut [T]) }
 }
 
 /// Numbers as memory that something else is written to.
@@ -149,17 +149,23 @@ pub(crate) fn sum_over(items: usize, len: usize, add: impl Fn(usize, &mut [f32])
 /// Sum of `part(range)` over at most [`MOST_PARTIAL_SUMS`] contiguous ranges of `items`, in order; nothing of no items.
 pub(crate) fn sum_of_parts(items: usize, part: impl Fn(Range<usize>) -> Vec<f32> + Sync) -> Vec<f32> {
     let per_part = items.div_ceil(MOST_PARTIAL_SUMS).max(1);
-    let parts: Vec<Vec<f32>> = (0..items.div_ceil(per_part))
+    let parts: Vec<[Vec<f32>; 1]> = (0..items.div_ceil(per_part))
         .into_par_iter()
-        .map(|index| part(index * per_part..((index + 1) * per_part).min(items)))
+        .map(|index| [part(index * per_part..((index + 1) * per_part).min(items))])
         .collect();
-    parts
-        .into_iter()
-        .reduce(|mut total, part| {
+    let [sum] = add_up(parts);
+    sum
+}
+
+/// The parts' sums added in order; empty of no parts.
+pub(crate) fn add_up<const N: usize>(parts: Vec<[Vec<f32>; N]>) -> [Vec<f32>; N] {
+    let sum = parts.into_iter().reduce(|mut total, part| {
+        for (total, part) in total.iter_mut().zip(part) {
             total.iter_mut().zip(part).for_each(|(total, part)| *total += part);
-            total
-        })
-        .unwrap_or_default()
+        }
+        total
+    });
+    sum.unwrap_or([const { Vec::new() }; N])
 }
 
 /// Sum of a slice: sixteen running sums in f32 over blocks of 1024 elements, blocks added in f64.

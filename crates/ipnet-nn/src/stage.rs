@@ -20,7 +20,7 @@ use crate::buffers::Buffer;
 use crate::composed;
 use crate::conv::{self, Geometry};
 use crate::error::{Error, Result};
-use crate::parallel;
+use crate::parallel::{self, Unwritten, cleared};
 use crate::pool::{Planes, windows_of};
 
 const OP: &str = "conv_stage";
@@ -224,25 +224,27 @@ impl Stage {
     fn rectified(&self, x: &[f32], w: &[f32], bias: &[f32], tracked: bool) -> (Vec<f32>, Vec<u8>) {
         let g = &self.g;
         let forward = conv::Forward::new(g, w, Some(bias));
-        let mut open = vec![0; if tracked { g.batch * g.y_sample() } else { 0 }];
-        let of_sample = if tracked { g.y_sample() } else { 1 };
-        let mut masks: Vec<&mut [u8]> = open.chunks_mut(of_sample).collect();
+        let open_len = if tracked { g.batch * g.y_sample() } else { 0 };
+        let mut open = Unwritten::<u8>::new(open_len);
+        let mut masks: Vec<&mut [_]> = open.slice(open_len).chunks_mut(g.y_sample()).collect();
         masks.resize_with(g.batch, Default::default);
         let samples = x.par_chunks(g.x_sample()).zip(masks);
         let y = parallel::written(g.batch * self.pooled(), self.pooled(), samples, |y, (x, open)| {
+            let open = cleared(open);
+            if self.pool == 1 {
+                forward.sample(x, y);
+                return rectify(y, open);
+            }
             conv::with_scratch(g.y_sample(), |z| {
                 forward.sample(x, z);
-                for (open, z) in open.iter_mut().zip(&*z) {
-                    *open = u8::from(*z > 0.0);
-                }
-                // Not z.max(0.0), which would turn the NaN of a diverged layer into 0.
-                z.iter_mut().for_each(|z| *z = if *z < 0.0 { 0.0 } else { *z });
+                rectify(z, open);
                 for (y, z) in y.chunks_exact_mut(self.planes.y_len()).zip(z.chunks_exact(g.y_plane())) {
                     self.planes.average(self.pool, z, y);
                 }
             });
         });
-        (y, open)
+        // SAFETY: each sample's part was cleared above.
+        (y, unsafe { open.written(open_len) })
     }
 
     fn backward_rectified(
@@ -258,12 +260,7 @@ impl Stage {
             let dy = &dy[n * self.pooled()..(n + 1) * self.pooled()];
             let open = &open[n * g.y_sample()..(n + 1) * g.y_sample()];
             conv::with_scratch(g.y_sample(), |dz| {
-                for (dz, dy) in dz.chunks_exact_mut(g.y_plane()).zip(dy.chunks_exact(self.planes.y_len())) {
-                    self.planes.spread(self.pool, dy, dz);
-                }
-                for (dz, open) in dz.iter_mut().zip(open) {
-                    *dz = if *open == 0 { 0.0 } else { *dz };
-                }
+                gradient_through(&self.planes, self.pool, dy, open, dz);
                 use_it(dz);
             });
         })
@@ -303,5 +300,31 @@ impl Stage {
                 self.planes.spread(self.pool, dy, grad);
             }
         });
+    }
+}
+
+/// Rectifies `z`; in `open`, if it is not empty, whether an element was above 0.
+pub(crate) fn rectify(z: &mut [f32], open: &mut [u8]) {
+    for (open, z) in open.iter_mut().zip(&*z) {
+        *open = u8::from(*z > 0.0);
+    }
+    // Not z.max(0.0), which would turn the NaN of a diverged layer into 0.
+    z.iter_mut().for_each(|z| *z = if *z < 0.0 { 0.0 } else { *z });
+}
+
+/// The gradient of a sample before rectifier and pool: `dz = dy / k^2` over each window where `open` is not 0, else 0.
+pub(crate) fn gradient_through(planes: &Planes, pool: usize, dy: &[f32], open: &[u8], dz: &mut [f32]) {
+    let through = |open: u8, dy: f32| if open == 0 { 0.0 } else { dy };
+    if pool == 1 {
+        for ((dz, dy), open) in dz.iter_mut().zip(dy).zip(open) {
+            *dz = through(*open, *dy);
+        }
+        return;
+    }
+    for (dz, dy) in dz.chunks_exact_mut(planes.x_len()).zip(dy.chunks_exact(planes.y_len())) {
+        planes.spread(pool, dy, dz);
+    }
+    for (dz, open) in dz.iter_mut().zip(open) {
+        *dz = through(*open, *dz);
     }
 }

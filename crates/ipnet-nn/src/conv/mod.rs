@@ -32,8 +32,11 @@ use crate::parallel::{self, Unwritten, cleared};
 pub(crate) use method::Forward;
 use method::{BackwardW, BackwardX};
 pub(crate) use scratch::with_scratch;
+pub(crate) use time::Extent;
 pub use time::conv_time;
 pub use volume::conv3d;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use winograd::{Frames, OverTime};
 
 const OP: &str = "conv2d";
 
@@ -248,15 +251,7 @@ pub(crate) fn backward(
             [if needs[1] { by_w.finish(dw) } else { dw }, db]
         })
         .collect();
-    let [dw, db] = sums
-        .into_iter()
-        .reduce(|mut total, part| {
-            for (total, part) in total.iter_mut().zip(part) {
-                total.iter_mut().zip(part).for_each(|(total, part)| *total += part);
-            }
-            total
-        })
-        .unwrap_or_default();
+    let [dw, db] = parallel::add_up(sums);
     // SAFETY: `dx` was cleared sample by sample, all of them: the loop asserts that each was handed out.
     let dx = needs[0].then(|| unsafe { dx.written(dx_len) });
     Gradients { dx, dw: needs[1].then_some(dw), db: needs[2].then_some(db) }

@@ -7,9 +7,9 @@
 
 use candle_core::Tensor;
 
-use super::backward_bias;
 #[cfg(target_arch = "x86_64")]
 use super::winograd::OverTime;
+use super::{Gradients, backward_bias};
 use crate::autograd::{operand, record2, record3, view};
 use crate::composed;
 use crate::error::{Error, Result};
@@ -18,17 +18,41 @@ use crate::parallel;
 
 const OP: &str = "conv_time";
 
+/// The extents of a convolution over time.
 #[derive(Clone, Copy)]
-struct Extent {
+pub(crate) struct Extent {
     steps: usize,
     batch: usize,
     c_in: usize,
-    c_out: usize,
+    pub c_out: usize,
     k: usize,
     space: usize,
 }
 
 impl Extent {
+    /// Of `x [T, B, C, ..]`, `w [O, C, k]` and `bias [O]`, checked for the operation `op`.
+    pub(crate) fn new(op: &'static str, x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Result<Self> {
+        let &[steps, batch, c_in, ..] = x.dims() else {
+            return Err(Error::shape(op, "x [T, B, C, ..]", x.shape()));
+        };
+        if x.elem_count() == 0 {
+            return Err(Error::shape(op, "an x with at least one element", x.shape()));
+        }
+        let (c_out, k) = match w.dims() {
+            &[o, c, k] if o > 0 && c == c_in && k % 2 == 1 => (o, k),
+            _ => return Err(Error::shape(op, format!("w [O >= 1, {c_in}, k], k odd"), w.shape())),
+        };
+        if let Some(bias) = bias.filter(|bias| bias.dims() != [c_out]) {
+            return Err(Error::shape(op, format!("bias [{c_out}]"), bias.shape()));
+        }
+        Ok(Self { steps, batch, c_in, c_out, k, space: x.dims()[3..].iter().product() })
+    }
+
+    /// `w[o, i, u]`.
+    pub(crate) fn taps_of(self, w: &[f32]) -> impl Fn(usize, usize, usize) -> f32 {
+        move |o, i, u| w[(o * self.c_in + i) * self.k + u]
+    }
+
     /// Pairs of offset and sample that the output of `sample = t * batch + b` reads; for the adjoint, mirrored.
     fn taps(self, sample: usize, mirrored: bool) -> impl Iterator<Item = (usize, usize)> {
         let (t, b) = (sample / self.batch, sample % self.batch);
@@ -41,7 +65,7 @@ impl Extent {
 
     /// Itself, for `winograd`, if it handles it.
     #[cfg(target_arch = "x86_64")]
-    fn filtered(&self) -> Option<OverTime> {
+    pub(crate) fn filtered(&self) -> Option<OverTime> {
         let Self { steps, batch, c_in, c_out, k, space } = *self;
         Some(OverTime { steps, batch, space, c_in, c_out }).filter(|over_time| over_time.applies(k))
     }
@@ -57,48 +81,48 @@ impl Extent {
 /// # Errors
 /// Shapes that do not fit together, an even kernel, an empty operand, a tensor that is not f32.
 pub fn conv_time(x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    let &[steps, batch, c_in, ..] = x.dims() else {
-        return Err(Error::shape(OP, "x [T, B, C, ..]", x.shape()));
-    };
-    if x.elem_count() == 0 {
-        return Err(Error::shape(OP, "an x with at least one element", x.shape()));
-    }
-    let (c_out, k) = match w.dims() {
-        &[o, c, k] if o > 0 && c == c_in && k % 2 == 1 => (o, k),
-        _ => return Err(Error::shape(OP, format!("w [O >= 1, {c_in}, k], k odd"), w.shape())),
-    };
-    if let Some(bias) = bias.filter(|bias| bias.dims() != [c_out]) {
-        return Err(Error::shape(OP, format!("bias [{c_out}]"), bias.shape()));
-    }
+    let e = Extent::new(OP, x, w, bias)?;
     if composed::takes(OP, x)? {
         return composed::conv_time(x, w, bias);
     }
-    let e = Extent { steps, batch, c_in, c_out, k, space: x.dims()[3..].iter().product() };
     let mut shape = x.dims().to_vec();
-    shape[2] = c_out;
+    shape[2] = e.c_out;
     let (x, w) = (operand(OP, x)?, operand(OP, w)?);
     let Some(bias) = bias else {
         let y = forward(&e, view(OP, &x)?.slice()?, view(OP, &w)?.slice()?, None);
         return record2(OP, [&x, &w], y, shape, move |args| {
-            let [x, w] = args.inputs;
-            let dx = args.needs[0].then(|| backward_x(&e, w, args.grad));
-            Ok([dx, args.needs[1].then(|| backward_w(&e, x, args.grad))])
+            let ([x, w], [need_x, need_w]) = (args.inputs, args.needs);
+            let gradients = backward(&e, x, w, [need_x, need_w, false], args.grad);
+            Ok([gradients.dx, gradients.dw])
         });
     };
     let bias = operand(OP, bias)?;
     let y = forward(&e, view(OP, &x)?.slice()?, view(OP, &w)?.slice()?, Some(view(OP, &bias)?.slice()?));
     record3(OP, [&x, &w, &bias], y, shape, move |args| {
         let [x, w, _] = args.inputs;
-        let dx = args.needs[0].then(|| backward_x(&e, w, args.grad));
-        let dw = args.needs[1].then(|| backward_w(&e, x, args.grad));
-        Ok([dx, dw, args.needs[2].then(|| backward_bias(e.c_out, e.space, args.grad))])
+        let gradients = backward(&e, x, w, args.needs, args.grad);
+        Ok([gradients.dx, gradients.dw, gradients.db])
     })
+}
+
+fn backward(e: &Extent, x: &[f32], w: &[f32], needs: [bool; 3], dy: &[f32]) -> Gradients {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(filtered) = e.filtered() {
+        return filtered.backward(x, e.taps_of(w), needs, |part, use_it| {
+            use_it(&filtered.frames(dy, e.c_out, part));
+        });
+    }
+    Gradients {
+        dx: needs[0].then(|| backward_x(e, w, dy)),
+        dw: needs[1].then(|| backward_w(e, x, dy)),
+        db: needs[2].then(|| backward_bias(e.c_out, e.space, dy)),
+    }
 }
 
 fn forward(e: &Extent, x: &[f32], w: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
     #[cfg(target_arch = "x86_64")]
     if let Some(filtered) = e.filtered() {
-        return filtered.correlate(x, |o, i, u| w[(o * e.c_in + i) * e.k + u], bias);
+        return filtered.correlate(x, e.taps_of(w), bias);
     }
     let (x_sample, y_sample, samples) = (e.c_in * e.space, e.c_out * e.space, e.steps * e.batch);
     parallel::written(samples * y_sample, y_sample, 0..samples, |y, sample| {
@@ -115,11 +139,6 @@ fn forward(e: &Extent, x: &[f32], w: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
 }
 
 fn backward_x(e: &Extent, w: &[f32], dy: &[f32]) -> Vec<f32> {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(filtered) = e.filtered() {
-        let turned = |i: usize, o: usize, u: usize| w[(o * e.c_in + i) * e.k + e.k - 1 - u];
-        return filtered.adjoint().correlate(dy, turned, None);
-    }
     let (x_sample, y_sample, samples) = (e.c_in * e.space, e.c_out * e.space, e.steps * e.batch);
     parallel::written(samples * x_sample, x_sample, 0..samples, |dx, sample| {
         for (u, source) in e.taps(sample, true) {
@@ -130,10 +149,6 @@ fn backward_x(e: &Extent, w: &[f32], dy: &[f32]) -> Vec<f32> {
 }
 
 fn backward_w(e: &Extent, x: &[f32], dy: &[f32]) -> Vec<f32> {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(filtered) = e.filtered() {
-        return filtered.backward_w(x, dy);
-    }
     let (x_sample, y_sample) = (e.c_in * e.space, e.c_out * e.space);
     // Summed as [k, O, C], so that each offset is a plain matrix, then put in the weight's order.
     let by_offset = parallel::sum_over(e.steps * e.batch, e.k * e.c_out * e.c_in, |sample, dw| {

@@ -208,6 +208,9 @@ fn stages_with_each_kind_of_neuron() {
         array("bias", &[5]).scaled(0.02, 0.45),
     ];
     same("stage", &inputs[..3], |t| conv_stage(&t[0], &t[1], &t[2], 1, Neurons::Relu, 2).unwrap());
+    let over_time =
+        [array("film", &[6, 2, 8, 5, 6]), array("taps", &[9, 8, 3]).scaled(0.4, 0.0), array("b", &[9])];
+    same("time stage", &over_time, |t| conv_time_stage(&t[0], &t[1], &t[2], 2).unwrap());
     same("thermal stage", &inputs, |t| {
         let neurons = Neurons::Thermal { gain: &t[3], bias: &t[4], config: &config };
         conv_stage(&t[0], &t[1], &t[2], 1, neurons, 2).unwrap()

@@ -219,6 +219,45 @@ fn conv_time_reads_neighbouring_steps() {
             |t| conv_time(&t[0], &t[1], None).unwrap(),
             reference,
         );
+        for pool in 1..=h.min(w).min(3) {
+            check(
+                &format!("conv_time_stage {steps} {k} {c} {o}, pool {pool}"),
+                &inputs,
+                1e-5,
+                |t| conv_time_stage(&t[0], &t[1], &t[2], pool).unwrap(),
+                |p| averages_of_rectified(&reference(p), [h, w], pool),
+            );
+        }
+    }
+}
+
+/// `max(0, z)` averaged over whole windows of `pool x pool`.
+fn averages_of_rectified(z: &[f64], [h, w]: [usize; 2], pool: usize) -> Vec<f64> {
+    let mut y = Vec::new();
+    for plane in z.chunks_exact(h * w) {
+        for cell in 0..(h / pool) * (w / pool) {
+            let (row, column) = (cell / (w / pool) * pool, cell % (w / pool) * pool);
+            let window = (0..pool * pool).map(|i| plane[(row + i / pool) * w + column + i % pool].max(0.0));
+            y.push(window.sum::<f64>() / (pool * pool) as f64);
+        }
+    }
+    y
+}
+
+#[test]
+fn conv_time_stage_refuses_what_does_not_fit() {
+    let of = |dims: &[usize]| Array::normal("stage", dims).var().as_detached_tensor();
+    let (x, w, b) = (of(&[2, 1, 8, 4, 4]), of(&[8, 8, 3]), of(&[8]));
+    for (x, w, b, pool, expected) in [
+        (&x.flatten(0, 1).unwrap(), &w, &b, 2, "x [T, B, C, H, W]"),
+        (&x, &of(&[8, 7, 3]), &b, 2, "w [O >= 1, 8, k], k odd"),
+        (&x, &of(&[8, 8, 2]), &b, 2, "w [O >= 1, 8, k], k odd"),
+        (&x, &w, &of(&[7]), 2, "bias [8]"),
+        (&x, &w, &b, 5, "planes of at least 5 x 5"),
+        (&x, &w, &b, 0, ">= 1"),
+    ] {
+        let error = conv_time_stage(x, w, b, pool).unwrap_err().to_string();
+        assert!(error.contains("conv_time_stage") && error.contains(expected), "{error}");
     }
 }
 
@@ -290,4 +329,16 @@ fn group_norm_differentiates_through_its_statistics() {
             },
         );
     }
+}
+
+/// Without a tracked operand nothing is kept, and the result is the same.
+#[test]
+fn conv_time_stage_without_gradients() {
+    let [x, w, b] =
+        [&[5, 2, 9, 4, 5][..], &[8, 9, 3], &[8]].map(|dims| Array::normal("untracked", dims).var());
+    let tracked = conv_time_stage(&x, &w, &b, 2).unwrap();
+    let [x, w, b] = [x, w, b].map(|var| var.as_detached_tensor());
+    let untracked = conv_time_stage(&x, &w, &b, 2).unwrap();
+    assert!(tracked.track_op() && !untracked.track_op());
+    assert_eq!(values(&tracked), values(&untracked));
 }

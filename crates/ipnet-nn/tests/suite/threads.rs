@@ -92,6 +92,7 @@ fn more_steps() -> Vec<u32> {
     // Channels enough for minimal filtering over time.
     let (x, w, bias) = (var("film", &[7, 5, 9, 6, 7]), var("taps", &[10, 9, 3]), var("bias", &[10]));
     take(conv_time(&x, &w, Some(&bias)).unwrap(), &[&x, &w, &bias]);
+    take(conv_time_stage(&x, &w, &bias, 2).unwrap(), &[&x, &w, &bias]);
     let (x, w) = (var("frames", &[7, 11, 3, 12, 11]), var("kernel", &[9, 3, 3, 3]));
     let (gain, bias) = (var("gain", &[9]), var("probe", &[9]));
     for reset_k in [0.0, 0.4] {

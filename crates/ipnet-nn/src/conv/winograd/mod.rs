@@ -22,7 +22,7 @@ mod weight_gradient;
 use super::Geometry;
 use super::direct;
 use super::scratch::with_scratch;
-pub(crate) use over_time::OverTime;
+pub(crate) use over_time::{Frames, OverTime};
 use product::product;
 use transform::{pixels, store, transform_input, transform_output};
 pub(crate) use weight_gradient::{finish_backward_w, sample_backward_w, sums_len};

@@ -9,9 +9,9 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-use super::super::has_avx2_and_fma;
 use super::super::scratch::with_scratch;
 use super::super::transpose::{by_pixel, by_plane};
+use super::super::{Gradients, has_avx2_and_fma};
 use super::product::{outer_product, product};
 use super::{
     LANES, SIDE, Spectrum, TILE, gather, lanes_of, points, put, scatter, start_of, weight_at, weight_stride,
@@ -32,6 +32,9 @@ fn prefetch(planes: &[f32], plane: usize, width: usize) {
         }
     }
 }
+
+/// The frames that four frames of a result hang on; what lies before the first and after the last step is absent.
+pub(crate) type Frames<'a> = [Option<&'a [f32]>; SIDE];
 
 /// A convolution over time that this module handles.
 #[derive(Clone, Copy)]
@@ -65,50 +68,88 @@ impl OverTime {
         let packed = self.pack(at);
         let len = self.steps * self.batch * self.c_out * self.space;
         let mut y = Unwritten::new(len);
-        let mut parts: Vec<Vec<&mut [_]>> = Vec::new();
-        parts.resize_with(self.parts(), Vec::new);
-        for (sample, y) in y.slice(len).chunks_exact_mut(self.c_out * self.space).enumerate() {
-            let (t, b) = (sample / self.batch, sample % self.batch);
-            parts[t / TILE * self.batch + b].push(y);
-        }
+        let parts = self.by_part(y.slice(len), self.c_out * self.space);
         parts.into_par_iter().enumerate().for_each(|(part, mut y)| {
-            let frames = self.frames(x, self.c_in, part, 1);
-            self.part(&frames, &packed, bias, &mut y);
+            self.part(&self.frames(x, self.c_in, part), &packed, bias, &mut y);
         });
-        // SAFETY: each sample is in a part, and a part writes all channels of all pixels of its samples.
+        // SAFETY: each sample is in a part, and all samples of a part are written.
         unsafe { y.written(len) }
     }
 
-    /// `dw [O, C, 3]` of `x` and the result's gradient `dy`.
-    pub(crate) fn backward_w(&self, x: &[f32], dy: &[f32]) -> Vec<f32> {
-        let channels = [self.c_out, self.c_in];
-        let stride = weight_stride(channels);
-        let [of_v, of_m] = [self.c_in, self.c_out].map(|channels| Spectrum::new(channels, PANEL));
-        let sums = parallel::sum_over(self.parts(), SIDE * stride, |part, sums| {
-            let x: [_; SIDE] = self.frames(x, self.c_in, part, 1);
-            let dy: [_; TILE] = self.frames(dy, self.c_out, part, 0);
-            with_scratch(SIDE * PANEL * LANES + of_v.len(SIDE) + of_m.len(SIDE), |scratch| {
-                let (lines, rest) = scratch.split_at_mut(SIDE * PANEL * LANES);
-                let (v, m) = rest.split_at_mut(of_v.len(SIDE));
-                for (start, width) in self.panels() {
-                    let of_v = self.spectrum(&x, self.c_in, (start, width), points_of_input, lines, v);
-                    let of_m = self.spectrum(&dy, self.c_out, (start, width), points_of_gradient, lines, m);
-                    for (k, sums) in sums.chunks_exact_mut(stride).enumerate() {
-                        let (m, v) = (&m[k * of_m.stride()..], &v[k * of_v.stride()..]);
-                        // SAFETY: `applies` found AVX2 and FMA.
-                        unsafe { outer_product(m, of_m, v, of_v, sums) };
+    /// `dx`, `dw [O, C, 3]` and `db`, as `needs` asks for them, in one pass: `with_dy(part, use_it)` hands the gradients of
+    /// the result's frames, where [`Self::frames`] has those of the input, to `use_it`.
+    pub(crate) fn backward(
+        &self,
+        x: &[f32],
+        at: impl Fn(usize, usize, usize) -> f32,
+        needs: [bool; 3],
+        with_dy: impl Fn(usize, &mut dyn FnMut(&Frames<'_>)) + Sync,
+    ) -> Gradients {
+        let (adjoint, channels) = (self.adjoint(), [self.c_out, self.c_in]);
+        let turned = needs[0].then(|| adjoint.pack(|i, o, u| at(o, i, 2 - u)));
+        let dx_len = if needs[0] { x.len() } else { 0 };
+        let mut dx = Unwritten::new(dx_len);
+        let mut dx_parts = adjoint.by_part(dx.slice(dx_len), self.c_in * self.space);
+        let sums_len = if needs[1] { SIDE * weight_stride(channels) } else { 0 };
+        let per_range = self.parts().div_ceil(parallel::MOST_PARTIAL_SUMS);
+        let ranges = dx_parts.par_chunks_mut(per_range).enumerate();
+        let sums = ranges.map(|(range, dx_parts)| {
+            let mut dw = vec![0.0; sums_len];
+            let mut db = vec![0.0; if needs[2] { self.c_out } else { 0 }];
+            for (part, dx) in (range * per_range..).zip(dx_parts) {
+                let mut handed_out = false;
+                with_dy(part, &mut |dy| {
+                    handed_out = true;
+                    if needs[1] {
+                        self.add_backward_w(&self.frames(x, self.c_in, part), dy, &mut dw);
                     }
-                }
-            });
+                    for frame in dy[1..=TILE].iter().flatten() {
+                        for (db, plane) in db.iter_mut().zip(frame.chunks_exact(self.space)) {
+                            *db += parallel::sum(plane) as f32;
+                        }
+                    }
+                    if let Some(turned) = &turned {
+                        adjoint.part(dy, turned, None, dx);
+                    }
+                });
+                assert!(handed_out, "part {part} was not handed out");
+            }
+            [dw, db]
         });
-        let mut dw = vec![0.0; self.c_out * self.c_in * 3];
-        // SAFETY: `applies` found AVX2 and FMA.
-        unsafe { transform_sums(channels, &sums, dw.as_chunks_mut::<3>().0) };
-        dw
+        let [sums, db] = parallel::add_up(sums.collect());
+        // SAFETY: each sample is in a part, and all samples of a part are written: the loop asserts that each part was
+        // handed out.
+        let dx = needs[0].then(|| unsafe { dx.written(dx_len) });
+        let dw = needs[1].then(|| {
+            let mut dw = vec![0.0; self.c_out * self.c_in * 3];
+            // SAFETY: `applies` found AVX2 and FMA.
+            unsafe { transform_sums(channels, &sums, dw.as_chunks_mut::<3>().0) };
+            dw
+        });
+        Gradients { dx, dw, db: needs[2].then_some(db) }
+    }
+
+    /// Adds `dU` of four frames and six of `x` to the sums; the first and the last of the six of `dy` are not read.
+    fn add_backward_w(&self, x: &Frames<'_>, dy: &Frames<'_>, sums: &mut [f32]) {
+        let dy: [_; TILE] = std::array::from_fn(|frame| dy[1 + frame]);
+        let [of_v, of_m] = [self.c_in, self.c_out].map(|channels| Spectrum::new(channels, PANEL));
+        with_scratch(SIDE * PANEL * LANES + of_v.len(SIDE) + of_m.len(SIDE), |scratch| {
+            let (lines, rest) = scratch.split_at_mut(SIDE * PANEL * LANES);
+            let (v, m) = rest.split_at_mut(of_v.len(SIDE));
+            for (start, width) in self.panels() {
+                let of_v = self.spectrum(x, self.c_in, (start, width), points_of_input, lines, v);
+                let of_m = self.spectrum(&dy, self.c_out, (start, width), points_of_gradient, lines, m);
+                for (k, sums) in sums.chunks_exact_mut(weight_stride([self.c_out, self.c_in])).enumerate() {
+                    let (m, v) = (&m[k * of_m.stride()..], &v[k * of_v.stride()..]);
+                    // SAFETY: `applies` found AVX2 and FMA.
+                    unsafe { outer_product(m, of_m, v, of_v, sums) };
+                }
+            }
+        });
     }
 
     /// The weight `U`, in the order of [`weight_at`].
-    fn pack(&self, at: impl Fn(usize, usize, usize) -> f32) -> Vec<f32> {
+    pub(crate) fn pack(&self, at: impl Fn(usize, usize, usize) -> f32) -> Vec<f32> {
         let channels = [self.c_out, self.c_in];
         let mut packed = vec![0.0; SIDE * weight_stride(channels)];
         // SAFETY: `applies` found AVX2 and FMA.
@@ -116,9 +157,37 @@ impl OverTime {
         packed
     }
 
-    /// Groups of four frames of one element of the batch.
+    /// Groups of four frames of one element of the batch. Those of one element follow one another: two of a group's six
+    /// input frames were read for the one before.
     fn parts(&self) -> usize {
         self.steps.div_ceil(TILE) * self.batch
+    }
+
+    /// The samples of `data [T, B, sample]`, up to four for each part; as many empty parts if there is no data.
+    pub(crate) fn by_part<'a, E>(&self, data: &'a mut [E], sample: usize) -> Vec<Vec<&'a mut [E]>> {
+        let mut parts = Vec::new();
+        parts.resize_with(self.parts(), Vec::new);
+        for (at, data) in data.chunks_exact_mut(sample).enumerate() {
+            let (t, b) = (at / self.batch, at % self.batch);
+            parts[b * self.steps.div_ceil(TILE) + t / TILE].push(data);
+        }
+        parts
+    }
+
+    /// Steps and batch of the samples that the result's frames of `part` hang on: from one before to one after.
+    pub(crate) fn samples(&self, part: usize) -> [Option<usize>; SIDE] {
+        let groups = self.steps.div_ceil(TILE);
+        let (first, b) = (part % groups * TILE, part / groups);
+        std::array::from_fn(|frame| {
+            let t = (first + frame).checked_sub(1).filter(|&t| t < self.steps)?;
+            Some(t * self.batch + b)
+        })
+    }
+
+    /// The frames of `x [T, B, channels, space]` at [`Self::samples`].
+    pub(crate) fn frames<'a>(&self, x: &'a [f32], channels: usize, part: usize) -> [Option<&'a [f32]>; SIDE] {
+        let sample = channels * self.space;
+        self.samples(part).map(|at| at.map(|at| &x[at * sample..][..sample]))
     }
 
     /// First pixel and pixels of each panel.
@@ -127,26 +196,10 @@ impl OverTime {
         (0..space).step_by(PANEL).map(move |start| (start, PANEL.min(space - start)))
     }
 
-    /// The `N` frames of `x [T, B, channels, space]` from the first of `part` on, or from `before` before it.
-    fn frames<'a, const N: usize>(
-        &self,
-        x: &'a [f32],
-        channels: usize,
-        part: usize,
-        before: usize,
-    ) -> [Option<&'a [f32]>; N] {
-        let (first, b) = (part / self.batch * TILE, part % self.batch);
-        let sample = channels * self.space;
-        std::array::from_fn(|frame| {
-            let t = (first + frame).checked_sub(before).filter(|&t| t < self.steps)?;
-            Some(&x[(t * self.batch + b) * sample..][..sample])
-        })
-    }
-
     /// Up to four frames `y [O, space]` of six frames of `x`; all of them is written.
-    fn part(
+    pub(crate) fn part(
         &self,
-        x: &[Option<&[f32]>; SIDE],
+        x: &Frames<'_>,
         packed: &[f32],
         bias: Option<&[f32]>,
         y: &mut [&mut [MaybeUninit<f32>]],

@@ -4,7 +4,7 @@ use crate::Refused;
 use crate::neuron_scan::{BIAS, GAIN, LIF_DECAY, law};
 use candle_core::{Device, Tensor, Var};
 use ipnet_kernel::{LifConfig, ScanConfig, lif_scan, thermal_scan};
-use ipnet_nn::{Neurons, conv_stage, conv_time, linear, lstm_scan, mean_over_time, relu, relu_avg_pool2d};
+use ipnet_nn::{Neurons, conv_stage, conv_time_stage, linear, lstm_scan, mean_over_time, relu};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -125,7 +125,7 @@ impl Peer {
                 Self::R2Plus1d => {
                     let h = conv_stage(&h, w, b, 1, Neurons::Relu, 1)?;
                     let time = Self::over_time(stage);
-                    relu_avg_pool2d(&conv_time(&h, p(time, "weight")?, Some(p(time, "bias")?))?, 2)?
+                    conv_time_stage(&h, p(time, "weight")?, p(time, "bias")?, 2)?
                 }
             };
         }
