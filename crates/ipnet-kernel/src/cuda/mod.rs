@@ -9,7 +9,7 @@
 //! for instruments beside a GPU, and candle's tensors (`tensors`), which stay where they are.
 //!
 //! **Not yet run**: no GPU could be had when this was written. It type-checks, every variant compiles to PTX
-//! under NVRTC 13.2 (`just test-nvrtc`), and compiled as C++ the kernels give the bits of the CPU (`tests/suite/emulated.rs`);
+//! under NVRTC 13.2 (`just test-nvrtc`), and compiled as C++ the kernels give the bits of the CPU (`tests/suite/emulated`);
 //! `just test-cuda` runs the conformance suite where there is a GPU.
 
 mod compile;
