@@ -2,7 +2,8 @@
 //! direct sum needs 12. A tile is one pixel of four frames.
 //!
 //! Design decision: a part of the work is four frames of one element of the batch, its six input frames read panel by panel
-//! of pixels, so that a panel of all channels stays in the second-level cache.
+//! of pixels, so that a panel of all channels stays in the second-level cache. A frame's pixels are fetched while the frame before is
+//! transposed: planes lie too far apart for the processor to see what comes next.
 
 use std::arch::x86_64::*;
 use std::mem::MaybeUninit;
@@ -20,18 +21,8 @@ use crate::parallel::{self, Unwritten};
 
 /// Pixels of a panel: whole cache lines, and eight register tiles of the product.
 const PANEL: usize = 48;
-
-const AHEAD: usize = 1;
-
-/// Fetches `width` pixels of the first eight of `planes`, `plane` elements apart.
-fn prefetch(planes: &[f32], plane: usize, width: usize) {
-    for row in planes.chunks(plane).take(LANES) {
-        for line in row[..width.min(row.len())].chunks(16) {
-            // SAFETY: an address inside a slice.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
-        }
-    }
-}
+/// Elements of a cache line.
+const CACHE_LINE: usize = 16;
 
 /// The frames that four frames of a result hang on; what lies before the first and after the last step is absent.
 pub(crate) type Frames<'a> = [Option<&'a [f32]>; SIDE];
@@ -163,7 +154,7 @@ impl OverTime {
         self.steps.div_ceil(TILE) * self.batch
     }
 
-    /// The samples of `data [T, B, sample]`, up to four for each part; as many empty parts if there is no data.
+    /// The samples of `data [T, B, sample]` by parts, up to four each; of no data, empty parts.
     pub(crate) fn by_part<'a, E>(&self, data: &'a mut [E], sample: usize) -> Vec<Vec<&'a mut [E]>> {
         let mut parts = Vec::new();
         parts.resize_with(self.parts(), Vec::new);
@@ -185,7 +176,7 @@ impl OverTime {
     }
 
     /// The frames of `x [T, B, channels, space]` at [`Self::samples`].
-    pub(crate) fn frames<'a>(&self, x: &'a [f32], channels: usize, part: usize) -> [Option<&'a [f32]>; SIDE] {
+    pub(crate) fn frames<'a>(&self, x: &'a [f32], channels: usize, part: usize) -> Frames<'a> {
         let sample = channels * self.space;
         self.samples(part).map(|at| at.map(|at| &x[at * sample..][..sample]))
     }
@@ -196,7 +187,7 @@ impl OverTime {
         (0..space).step_by(PANEL).map(move |start| (start, PANEL.min(space - start)))
     }
 
-    /// Up to four frames `y [O, space]` of six frames of `x`; all of them is written.
+    /// Up to four frames `y [O, space]` of six frames of `x`; all of them are written.
     pub(crate) fn part(
         &self,
         x: &Frames<'_>,
@@ -248,13 +239,11 @@ impl OverTime {
             for (index, (frame, line)) in frames.iter().zip(lines.chunks_exact_mut(PANEL * LANES)).enumerate()
             {
                 let line = &mut line[..width * LANES];
-                let (next_block, next_frame) =
-                    if index + AHEAD < N { (block, index + AHEAD) } else { (block + 1, index + AHEAD - N) };
-                if let Some(Some(frame)) = frames.get(next_frame)
-                    && let Some(from) = frame.get(next_block * LANES * self.space + start..)
-                {
-                    prefetch(from, self.space, width);
-                }
+                let next = (index + 1) % N;
+                let next_block = block + usize::from(next == 0);
+                let ahead =
+                    frames[next].and_then(|frame| frame.get(next_block * LANES * self.space + start..));
+                fetch(ahead.unwrap_or_default(), self.space, width);
                 if frame.is_none() || channels < LANES {
                     line.fill(0.0);
                 }
@@ -268,6 +257,16 @@ impl OverTime {
             unsafe { transform(lines, width, &mut to[block * spectrum.block()..], spectrum.stride()) };
         }
         spectrum
+    }
+}
+
+/// Fetches `width` pixels of the first eight of `planes`, `plane` elements apart.
+fn fetch(planes: &[f32], plane: usize, width: usize) {
+    for row in planes.chunks(plane).take(LANES) {
+        for line in row[..width.min(row.len())].chunks(CACHE_LINE) {
+            // SAFETY: an address inside a slice.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        }
     }
 }
 
