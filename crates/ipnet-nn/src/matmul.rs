@@ -72,7 +72,7 @@ pub(crate) fn matmul(
 
 /// `a b` as a new row-major `[m, n]` matrix, in parts of `rows_per_part` rows.
 pub(crate) fn rows_in_parts([m, k, n]: [usize; 3], a: Mat<'_>, b: Mat<'_>, rows_per_part: usize) -> Vec<f32> {
-    if m * n * k == 0 {
+    if [m, k, n].contains(&0) {
         return vec![0.0; m * n];
     }
     let parts = 0..m.div_ceil(rows_per_part);

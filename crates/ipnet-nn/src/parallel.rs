@@ -37,27 +37,28 @@ pub(crate) fn vectorized<R>(f: impl FnOnce() -> R) -> R {
 ///
 /// Design decision: `vec![0.0; len]` clears a large tensor on one thread and in memory, to write it once more. Here the
 /// thread that writes a part has cleared it just before, in its cache, or needs no zeros.
-pub(crate) struct Unwritten<T>(Vec<T>);
+pub(crate) struct Unwritten<T> {
+    data: Vec<T>,
+    len: usize,
+}
 
 impl<T> Unwritten<T> {
     pub(crate) fn new(len: usize) -> Self {
-        Self(Vec::with_capacity(len))
+        Self { data: Vec::with_capacity(len), len }
     }
 
-    /// The first `len` elements, at most as many as were asked for.
-    pub(crate) fn slice(&mut self, len: usize) -> &mut [MaybeUninit<T>] {
-        &mut self.0.spare_capacity_mut()[..len]
+    pub(crate) fn slice(&mut self) -> &mut [MaybeUninit<T>] {
+        &mut self.data.spare_capacity_mut()[..self.len]
     }
 
     /// The result.
     ///
     /// # Safety
-    /// All of `slice(len)` was written.
-    pub(crate) unsafe fn written(mut self, len: usize) -> Vec<T> {
-        assert!(len <= self.0.capacity());
-        // SAFETY: the caller's promise.
-        unsafe { self.0.set_len(len) };
-        self.0
+    /// All of [`Self::slice`] was written.
+    pub(crate) unsafe fn written(mut self) -> Vec<T> {
+        // SAFETY: the capacity is at least `len`; the caller's promise.
+        unsafe { self.data.set_len(self.len) };
+        self.data
     }
 }
 
@@ -94,10 +95,10 @@ where
     let items = items.into_par_iter();
     assert_eq!(items.len(), len.div_ceil(chunk), "one item a chunk");
     let mut result = Unwritten::new(len);
-    let chunks = result.slice(len).par_chunks_mut(chunk).zip(items);
+    let chunks = result.slice().par_chunks_mut(chunk).zip(items);
     let returned = chunks.map(|(part, item)| write(cleared(part), item)).collect();
     // SAFETY: there is an item for each chunk, and each chunk was cleared.
-    (unsafe { result.written(len) }, returned)
+    (unsafe { result.written() }, returned)
 }
 
 /// The vector of [`written_with`].

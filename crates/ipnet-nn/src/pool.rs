@@ -112,6 +112,20 @@ impl Planes {
         }
     }
 
+    /// [`Self::average`] of all planes of a sample.
+    pub(crate) fn average_sample(&self, k: usize, x: &[f32], y: &mut [f32]) {
+        for (y, x) in y.chunks_exact_mut(self.y_len()).zip(x.chunks_exact(self.x_len())) {
+            self.average(k, x, y);
+        }
+    }
+
+    /// [`Self::spread`] of all planes of a sample.
+    pub(crate) fn spread_sample(&self, k: usize, dy: &[f32], dx: &mut [f32]) {
+        for (dx, dy) in dx.chunks_exact_mut(self.x_len()).zip(dy.chunks_exact(self.y_len())) {
+            self.spread(k, dy, dx);
+        }
+    }
+
     /// `f(the four pixels of a 2x2 window in row-major order, y)` for all windows of plane `x`.
     fn for_each_square(&self, x: &[f32], y: &mut [f32], f: impl Fn([f32; 4], &mut f32)) {
         for (y, rows) in y.chunks_exact_mut(self.w_out).zip(x.chunks_exact(2 * self.w_in)) {

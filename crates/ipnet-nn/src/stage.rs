@@ -226,7 +226,7 @@ impl Stage {
         let forward = conv::Forward::new(g, w, Some(bias));
         let open_len = if tracked { g.batch * g.y_sample() } else { 0 };
         let mut open = Unwritten::<u8>::new(open_len);
-        let mut masks: Vec<&mut [_]> = open.slice(open_len).chunks_mut(g.y_sample()).collect();
+        let mut masks: Vec<&mut [_]> = open.slice().chunks_mut(g.y_sample()).collect();
         masks.resize_with(g.batch, Default::default);
         let samples = x.par_chunks(g.x_sample()).zip(masks);
         let y = parallel::written(g.batch * self.pooled(), self.pooled(), samples, |y, (x, open)| {
@@ -238,13 +238,11 @@ impl Stage {
             conv::with_scratch(g.y_sample(), |z| {
                 forward.sample(x, z);
                 rectify(z, open);
-                for (y, z) in y.chunks_exact_mut(self.planes.y_len()).zip(z.chunks_exact(g.y_plane())) {
-                    self.planes.average(self.pool, z, y);
-                }
+                self.planes.average_sample(self.pool, z, y);
             });
         });
         // SAFETY: each sample's part was cleared above.
-        (y, unsafe { open.written(open_len) })
+        (y, unsafe { open.written() })
     }
 
     fn backward_rectified(
@@ -285,9 +283,7 @@ impl Stage {
         scan.forward(of_neurons, &z, &mut fired)?;
         let samples = fired.par_chunks(g.y_sample());
         let y = parallel::written(g.batch * self.pooled(), self.pooled(), samples, |y, fired| {
-            for (y, fired) in y.chunks_exact_mut(self.planes.y_len()).zip(fired.chunks_exact(g.y_plane())) {
-                self.planes.average(self.pool, fired, y);
-            }
+            self.planes.average_sample(self.pool, fired, y);
         });
         Ok((y, z, scan.reads_fired().then_some(fired)))
     }
@@ -296,9 +292,7 @@ impl Stage {
     fn unpool(&self, dy: &[f32], grad_out: &mut [f32]) {
         let g = &self.g;
         grad_out.par_chunks_mut(g.y_sample()).zip(dy.par_chunks(self.pooled())).for_each(|(grad, dy)| {
-            for (grad, dy) in grad.chunks_exact_mut(g.y_plane()).zip(dy.chunks_exact(self.planes.y_len())) {
-                self.planes.spread(self.pool, dy, grad);
-            }
+            self.planes.spread_sample(self.pool, dy, grad);
         });
     }
 }
@@ -321,9 +315,7 @@ pub(crate) fn gradient_through(planes: &Planes, pool: usize, dy: &[f32], open: &
         }
         return;
     }
-    for (dz, dy) in dz.chunks_exact_mut(planes.x_len()).zip(dy.chunks_exact(planes.y_len())) {
-        planes.spread(pool, dy, dz);
-    }
+    planes.spread_sample(pool, dy, dz);
     for (dz, open) in dz.iter_mut().zip(open) {
         *dz = through(*open, *dz);
     }

@@ -37,7 +37,7 @@ pub fn conv_time_stage(x: &Tensor, w: &Tensor, bias: &Tensor, pool: usize) -> Re
     }
     #[cfg(target_arch = "x86_64")]
     if let Some(over_time) = extent.filtered() {
-        return filtered::stage(x, w, bias, filtered::Stage { extent, over_time, planes, pool });
+        return filtered::stage(x, w, bias, filtered::Stage { over_time, planes, pool });
     }
     relu_avg_pool2d(&conv_time(x, w, Some(bias))?, pool)
 }
@@ -49,7 +49,7 @@ mod filtered {
 
     use super::OP;
     use crate::autograd::{operand, record3, view};
-    use crate::conv::{Extent, Frames, OverTime, with_scratch};
+    use crate::conv::{Frames, OverTime, with_scratch};
     use crate::error::Result;
     use crate::parallel::{Unwritten, as_unwritten, cleared};
     use crate::pool::Planes;
@@ -57,7 +57,6 @@ mod filtered {
 
     #[derive(Clone, Copy)]
     pub(super) struct Stage {
-        pub extent: Extent,
         pub over_time: OverTime,
         pub planes: Planes,
         pub pool: usize,
@@ -69,11 +68,10 @@ mod filtered {
         let (y, open) =
             stage.forward(view(OP, &x)?.slice()?, view(OP, &w)?.slice()?, view(OP, &bias)?.slice()?, tracked);
         let mut shape = x.dims().to_vec();
-        shape[2..].copy_from_slice(&[stage.extent.c_out, stage.planes.h_out, stage.planes.w_out]);
+        shape[2..].copy_from_slice(&[stage.over_time.c_out, stage.planes.h_out, stage.planes.w_out]);
         record3(OP, [&x, &w, &bias], y, shape, move |args| {
             let [x, w, _] = args.inputs;
-            let at = stage.extent.taps_of(w);
-            let gradients = stage.over_time.backward(x, at, args.needs, |part, use_it| {
+            let gradients = stage.over_time.backward(x, w, args.needs, |part, use_it| {
                 stage.with_gradient(part, args.grad, &open, use_it);
             });
             Ok([gradients.dx, gradients.dw, gradients.db])
@@ -83,19 +81,19 @@ mod filtered {
     impl Stage {
         /// Elements of a sample before the pool, and after it.
         fn samples(&self) -> [usize; 2] {
-            [self.planes.x_len(), self.planes.y_len()].map(|plane| self.extent.c_out * plane)
+            [self.planes.x_len(), self.planes.y_len()].map(|plane| self.over_time.c_out * plane)
         }
 
         /// `y`, and for each element before the pool whether it was above 0 (nothing, if no gradient will be asked for).
         fn forward(&self, x: &[f32], w: &[f32], bias: &[f32], tracked: bool) -> (Vec<f32>, Vec<u8>) {
             let [sample, pooled] = self.samples();
             let over_time = &self.over_time;
-            let packed = over_time.pack(self.extent.taps_of(w));
-            let count = x.len() / (over_time.c_in * over_time.space);
+            let packed = over_time.pack(w);
+            let count = over_time.steps * over_time.batch;
             let open_len = if tracked { count * sample } else { 0 };
             let (mut y, mut open) = (Unwritten::<f32>::new(count * pooled), Unwritten::<u8>::new(open_len));
-            let ys = over_time.by_part(y.slice(count * pooled), pooled);
-            let opens = over_time.by_part(open.slice(open_len), sample);
+            let ys = over_time.by_part(y.slice(), pooled);
+            let opens = over_time.by_part(open.slice(), sample);
             ys.into_par_iter().zip(opens).enumerate().for_each(|(part, (ys, opens))| {
                 with_scratch(ys.len() * sample, |z| {
                     // SAFETY: the convolution writes numbers.
@@ -110,15 +108,12 @@ mod filtered {
                     let mut opens = opens.into_iter();
                     for (y, z) in ys.into_iter().zip(z.chunks_exact_mut(sample)) {
                         rectify(z, opens.next().map(cleared).unwrap_or_default());
-                        let planes = cleared(y).chunks_exact_mut(self.planes.y_len());
-                        for (y, z) in planes.zip(z.chunks_exact(self.planes.x_len())) {
-                            self.planes.average(self.pool, z, y);
-                        }
+                        self.planes.average_sample(self.pool, z, cleared(y));
                     }
                 });
             });
             // SAFETY: each sample is in a part, and was cleared above.
-            unsafe { (y.written(count * pooled), open.written(open_len)) }
+            unsafe { (y.written(), open.written()) }
         }
 
         /// Hands the gradients of the frames before rectifier and pool to `use_it`.

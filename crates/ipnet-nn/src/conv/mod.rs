@@ -223,7 +223,7 @@ pub(crate) fn backward(
     let parts = g.batch.div_ceil(per_part);
     let dx_len = if needs[0] { x.len() } else { 0 };
     let mut dx = Unwritten::new(dx_len);
-    let mut dx_parts: Vec<&mut [_]> = dx.slice(dx_len).chunks_mut(per_part * g.x_sample()).collect();
+    let mut dx_parts: Vec<&mut [_]> = dx.slice().chunks_mut(per_part * g.x_sample()).collect();
     dx_parts.resize_with(parts, Default::default);
     let sums: Vec<[Vec<f32>; 2]> = dx_parts
         .into_par_iter()
@@ -253,7 +253,7 @@ pub(crate) fn backward(
         .collect();
     let [dw, db] = parallel::add_up(sums);
     // SAFETY: `dx` was cleared sample by sample, all of them: the loop asserts that each was handed out.
-    let dx = needs[0].then(|| unsafe { dx.written(dx_len) });
+    let dx = needs[0].then(|| unsafe { dx.written() });
     Gradients { dx, dw: needs[1].then_some(dw), db: needs[2].then_some(db) }
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct Extent {
     steps: usize,
     batch: usize,
     c_in: usize,
-    pub c_out: usize,
+    c_out: usize,
     k: usize,
     space: usize,
 }
@@ -46,11 +46,6 @@ impl Extent {
             return Err(Error::shape(op, format!("bias [{c_out}]"), bias.shape()));
         }
         Ok(Self { steps, batch, c_in, c_out, k, space: x.dims()[3..].iter().product() })
-    }
-
-    /// `w[o, i, u]`.
-    pub(crate) fn taps_of(self, w: &[f32]) -> impl Fn(usize, usize, usize) -> f32 {
-        move |o, i, u| w[(o * self.c_in + i) * self.k + u]
     }
 
     /// Pairs of offset and sample that the output of `sample = t * batch + b` reads; for the adjoint, mirrored.
@@ -108,7 +103,7 @@ pub fn conv_time(x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Result<Tensor
 fn backward(e: &Extent, x: &[f32], w: &[f32], needs: [bool; 3], dy: &[f32]) -> Gradients {
     #[cfg(target_arch = "x86_64")]
     if let Some(filtered) = e.filtered() {
-        return filtered.backward(x, e.taps_of(w), needs, |part, use_it| {
+        return filtered.backward(x, w, needs, |part, use_it| {
             use_it(&filtered.frames(dy, e.c_out, part));
         });
     }
@@ -122,7 +117,7 @@ fn backward(e: &Extent, x: &[f32], w: &[f32], needs: [bool; 3], dy: &[f32]) -> G
 fn forward(e: &Extent, x: &[f32], w: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
     #[cfg(target_arch = "x86_64")]
     if let Some(filtered) = e.filtered() {
-        return filtered.correlate(x, e.taps_of(w), bias);
+        return filtered.correlate(x, w, bias);
     }
     let (x_sample, y_sample, samples) = (e.c_in * e.space, e.c_out * e.space, e.steps * e.batch);
     parallel::written(samples * y_sample, y_sample, 0..samples, |y, sample| {

@@ -156,7 +156,7 @@ mod system {
 
     /// Whether huge pages can be had on request, and one of zeros for what is only read.
     pub(super) fn has_huge_zero_page() -> bool {
-        let starts = |path: &CStr, expected: fn(&[u8]) -> bool| {
+        let holds = |path: &CStr, expected: fn(&[u8]) -> bool| {
             let mut text = [0_u8; 64];
             // SAFETY: a path that ends with 0, and a buffer of its stated length.
             let len = unsafe {
@@ -170,8 +170,8 @@ mod system {
             };
             usize::try_from(len).is_ok_and(|len| expected(&text[..len]))
         };
-        starts(c"/sys/kernel/mm/transparent_hugepage/use_zero_page", |text| text.starts_with(b"1"))
-            && starts(c"/sys/kernel/mm/transparent_hugepage/enabled", |text| {
+        holds(c"/sys/kernel/mm/transparent_hugepage/use_zero_page", |text| text.starts_with(b"1"))
+            && holds(c"/sys/kernel/mm/transparent_hugepage/enabled", |text| {
                 !text.windows(7).any(|word| word == b"[never]")
             })
     }

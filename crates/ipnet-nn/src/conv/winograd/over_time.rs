@@ -49,22 +49,17 @@ impl OverTime {
         Self { c_in: self.c_out, c_out: self.c_in, ..self }
     }
 
-    /// `y [T, B, O, space]` of `x [T, B, C, space]` with the weight `at(o, i, u)`.
-    pub(crate) fn correlate(
-        &self,
-        x: &[f32],
-        at: impl Fn(usize, usize, usize) -> f32,
-        bias: Option<&[f32]>,
-    ) -> Vec<f32> {
-        let packed = self.pack(at);
+    /// `y [T, B, O, space]` of `x [T, B, C, space]` with the weight `w [O, C, 3]`.
+    pub(crate) fn correlate(&self, x: &[f32], w: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+        let packed = self.pack(w);
         let len = self.steps * self.batch * self.c_out * self.space;
         let mut y = Unwritten::new(len);
-        let parts = self.by_part(y.slice(len), self.c_out * self.space);
+        let parts = self.by_part(y.slice(), self.c_out * self.space);
         parts.into_par_iter().enumerate().for_each(|(part, mut y)| {
             self.part(&self.frames(x, self.c_in, part), &packed, bias, &mut y);
         });
         // SAFETY: each sample is in a part, and all samples of a part are written.
-        unsafe { y.written(len) }
+        unsafe { y.written() }
     }
 
     /// `dx`, `dw [O, C, 3]` and `db`, as `needs` asks for them, in one pass: `with_dy(part, use_it)` hands the gradients of
@@ -72,15 +67,15 @@ impl OverTime {
     pub(crate) fn backward(
         &self,
         x: &[f32],
-        at: impl Fn(usize, usize, usize) -> f32,
+        w: &[f32],
         needs: [bool; 3],
         with_dy: impl Fn(usize, &mut dyn FnMut(&Frames<'_>)) + Sync,
     ) -> Gradients {
         let (adjoint, channels) = (self.adjoint(), [self.c_out, self.c_in]);
-        let turned = needs[0].then(|| adjoint.pack(|i, o, u| at(o, i, 2 - u)));
+        let turned = needs[0].then(|| adjoint.pack_by(|i, o, u| w[(o * self.c_in + i) * 3 + 2 - u]));
         let dx_len = if needs[0] { x.len() } else { 0 };
         let mut dx = Unwritten::new(dx_len);
-        let mut dx_parts = adjoint.by_part(dx.slice(dx_len), self.c_in * self.space);
+        let mut dx_parts = adjoint.by_part(dx.slice(), self.c_in * self.space);
         let sums_len = if needs[1] { SIDE * weight_stride(channels) } else { 0 };
         let per_range = self.parts().div_ceil(parallel::MOST_PARTIAL_SUMS);
         let ranges = dx_parts.par_chunks_mut(per_range).enumerate();
@@ -110,7 +105,7 @@ impl OverTime {
         let [sums, db] = parallel::add_up(sums.collect());
         // SAFETY: each sample is in a part, and all samples of a part are written: the loop asserts that each part was
         // handed out.
-        let dx = needs[0].then(|| unsafe { dx.written(dx_len) });
+        let dx = needs[0].then(|| unsafe { dx.written() });
         let dw = needs[1].then(|| {
             let mut dw = vec![0.0; self.c_out * self.c_in * 3];
             // SAFETY: `applies` found AVX2 and FMA.
@@ -139,8 +134,13 @@ impl OverTime {
         });
     }
 
-    /// The weight `U`, in the order of [`weight_at`].
-    pub(crate) fn pack(&self, at: impl Fn(usize, usize, usize) -> f32) -> Vec<f32> {
+    /// The weight `U` of `w [O, C, 3]`, in the order of [`weight_at`].
+    pub(crate) fn pack(&self, w: &[f32]) -> Vec<f32> {
+        self.pack_by(|o, i, u| w[(o * self.c_in + i) * 3 + u])
+    }
+
+    /// The weight `U` of `at(o, i, u)`.
+    fn pack_by(&self, at: impl Fn(usize, usize, usize) -> f32) -> Vec<f32> {
         let channels = [self.c_out, self.c_in];
         let mut packed = vec![0.0; SIDE * weight_stride(channels)];
         // SAFETY: `applies` found AVX2 and FMA.
@@ -148,10 +148,15 @@ impl OverTime {
         packed
     }
 
-    /// Groups of four frames of one element of the batch. Those of one element follow one another: two of a group's six
+    /// Groups of four frames of one element of the batch.
+    fn groups(&self) -> usize {
+        self.steps.div_ceil(TILE)
+    }
+
+    /// All groups of four frames. Those of one element follow one another: two of a group's six
     /// input frames were read for the one before.
     fn parts(&self) -> usize {
-        self.steps.div_ceil(TILE) * self.batch
+        self.groups() * self.batch
     }
 
     /// The samples of `data [T, B, sample]` by parts, up to four each; of no data, empty parts.
@@ -160,15 +165,14 @@ impl OverTime {
         parts.resize_with(self.parts(), Vec::new);
         for (at, data) in data.chunks_exact_mut(sample).enumerate() {
             let (t, b) = (at / self.batch, at % self.batch);
-            parts[b * self.steps.div_ceil(TILE) + t / TILE].push(data);
+            parts[b * self.groups() + t / TILE].push(data);
         }
         parts
     }
 
     /// Steps and batch of the samples that the result's frames of `part` hang on: from one before to one after.
     pub(crate) fn samples(&self, part: usize) -> [Option<usize>; SIDE] {
-        let groups = self.steps.div_ceil(TILE);
-        let (first, b) = (part % groups * TILE, part / groups);
+        let (first, b) = (part % self.groups() * TILE, part / self.groups());
         std::array::from_fn(|frame| {
             let t = (first + frame).checked_sub(1).filter(|&t| t < self.steps)?;
             Some(t * self.batch + b)
